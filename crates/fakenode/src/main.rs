@@ -1,0 +1,2 @@
+//! fakenode
+fn main() {}

@@ -1,0 +1,2 @@
+//! omnivisor
+fn main() {}
