@@ -4,7 +4,9 @@
 //! forgets what was not synced when the power goes. Nothing outside this crate and the shim touches
 //! `std::fs`, so that whatever is proven in the simulator is the code that runs.
 //!
-//! Paths are absolute. Every call is one system call's worth of meaning; what must be atomic *and*
+//! Paths are absolute. Calls that make, remove, rename or describe a name act on the name itself; calls that
+//! reach contents (`read`, `open`, `append`, `truncate`, `list`, `set_mode`, the syncs) follow links, and refuse
+//! what is not a regular file or directory. Every call is one system call's worth of meaning; what must be atomic *and*
 //! durable is composed in [`crate::durable`].
 
 use std::io;
@@ -85,7 +87,7 @@ pub trait Lock: Send + std::fmt::Debug {}
 
 /// A file system.
 pub trait Disk: Send + Sync + std::fmt::Debug {
-    /// Facts about `path` itself (a link is not followed). `None` when nothing is there.
+    /// Facts about `path` itself (a link is not followed). `None` when nothing is there, the directory included.
     fn facts(&self, path: &Path) -> io::Result<Option<Facts>>;
     /// Names in a directory, sorted.
     fn list(&self, path: &Path) -> io::Result<Vec<std::ffi::OsString>>;
