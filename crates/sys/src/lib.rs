@@ -1,11 +1,16 @@
-//! The machine under us: files made durable, time, processes; each real and simulated.
+//! The machine under us: files made durable, time, processes; each real, and simulated where tests need it.
 //!
 //! This is the only crate (with the shim) that may call `std::fs`, `std::process::Command` or read a
 //! clock. It knows nothing of nodes, releases or upgrades.
 
+pub mod clock;
+pub mod crash_point;
 pub mod disk;
 pub mod durable;
+pub mod host;
+pub mod process;
 mod real_disk;
 
+pub use clock::{Clock, RealClock, SimClock};
 pub use disk::Disk;
 pub use real_disk::RealDisk;
