@@ -1,1 +1,35 @@
-//! types
+//! The words of Omnivisor as Rust types: ids, heights, plans, steps, records, events, answers of the API.
+//!
+//! Everything here is data that crosses a wall: between crates, into the journal, over the control API. No
+//! behaviour beyond parsing, ordering and printing, no I/O, no clock. `docs/GLOSSARY.md` says what each word means.
+
+pub mod api;
+mod event;
+mod event_text;
+mod exit_code;
+mod finding;
+mod ids;
+mod moment;
+mod plan;
+mod problem;
+pub mod record;
+mod settings;
+mod span;
+mod step;
+mod unit;
+
+pub use event::{Event, EventKind, Importance};
+pub use exit_code::ExitCode;
+pub use finding::{Finding, Severity, worst};
+pub use ids::{Height, InvalidName, PlanId, ReleaseName, RunId, SnapshotId, UnitName};
+pub use moment::Moment;
+pub use plan::{FailurePolicy, Origin, Plan, Trigger};
+pub use problem::{Lasting, Problem};
+pub use record::Record;
+pub use settings::{
+    BackOff, CrashLoop, EngineSettings, KeepMethod, RestartPolicy, StallPolicy, StartAfter, StartWhen, StopRule,
+    UnitRules, UpgradeRules, WhenLooping,
+};
+pub use span::{ByteSize, InvalidSpan, Span};
+pub use step::{Direction, Step};
+pub use unit::{ExitStatus, ParkReason, UnitState};

@@ -1,0 +1,155 @@
+//! Events as sentences: one wording for the terminal, the log and notifications.
+
+use std::fmt::{Formatter, Result};
+
+use crate::record::Outcome;
+use crate::{Direction, EventKind, Span};
+
+/// Writes one event as one line without a line end.
+pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
+    match kind {
+        EventKind::DaemonStarted { .. }
+        | EventKind::DaemonStopping { .. }
+        | EventKind::ConfigurationReloaded { .. }
+        | EventKind::ConfigurationRefused { .. }
+        | EventKind::EventsMissed { .. }
+        | EventKind::Unknown => write_daemon(kind, f),
+        EventKind::NodeStuck { .. } | EventKind::NodeMoving { .. } => write_node(kind, f),
+        EventKind::PlanAdded { .. }
+        | EventKind::PlanBlocked { .. }
+        | EventKind::StepStarted { .. }
+        | EventKind::StepDone { .. }
+        | EventKind::StepFailed { .. }
+        | EventKind::UpgradeArmed { .. }
+        | EventKind::UpgradeStarted { .. }
+        | EventKind::UpgradeHeld { .. }
+        | EventKind::UpgradeTurnedBack { .. }
+        | EventKind::UpgradeNeedsOperator { .. }
+        | EventKind::UpgradeEnded { .. } => write_upgrade(kind, f),
+        _ => write_unit(kind, f),
+    }
+}
+
+fn write_daemon(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
+    match kind {
+        EventKind::DaemonStarted { version, adopted } if adopted.is_empty() => {
+            write!(f, "omnivisor {version} takes over the node")
+        }
+        EventKind::DaemonStarted { version, adopted } => {
+            let names: Vec<&str> = adopted.iter().map(crate::UnitName::as_str).collect();
+            write!(f, "omnivisor {version} takes over the node; found running and left alone: {}", names.join(", "))
+        }
+        EventKind::DaemonStopping { units_stay: true } => f.write_str("the daemon ends; the units go on running"),
+        EventKind::DaemonStopping { units_stay: false } => f.write_str("the daemon stops, and the units with it"),
+        EventKind::ConfigurationReloaded { now, next_start } => {
+            write!(f, "configuration read again")?;
+            if !now.is_empty() {
+                write!(f, "; in force now: {}", now.join(", "))?;
+            }
+            if !next_start.is_empty() {
+                write!(f, "; from the next start on: {}", next_start.join(", "))?;
+            }
+            Ok(())
+        }
+        EventKind::ConfigurationRefused { problem } => {
+            write!(f, "configuration refused, the earlier one stays in force: {problem}")
+        }
+        EventKind::EventsMissed { oldest } => write!(f, "events before number {oldest} are no longer kept"),
+        _ => f.write_str("something happened that this version does not know"),
+    }
+}
+
+fn write_node(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
+    match kind {
+        EventKind::NodeStuck { height, for_ms, restarting } => {
+            f.write_str("the height ")?;
+            match height {
+                Some(height) => write!(f, "stands at {height}")?,
+                None => f.write_str("cannot be learned")?,
+            }
+            write!(f, " for {}", Span::from_ms(*for_ms))?;
+            f.write_str(if *restarting { "; main is launched again" } else { "" })
+        }
+        EventKind::NodeMoving { height } => write!(f, "the height moves again, at {height}"),
+        _ => Ok(()),
+    }
+}
+
+fn write_unit(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
+    match kind {
+        EventKind::UnitStarted { unit, run, pid } => write!(f, "unit {unit} runs as process {pid} (launch {run})"),
+        EventKind::UnitNotStarted { unit, message } => write!(f, "unit {unit} could not be launched: {message}"),
+        EventKind::UnitReady { unit } => write!(f, "unit {unit} is ready"),
+        EventKind::UnitHealth { unit, healthy, message } => {
+            write!(f, "unit {unit} is {}: {message}", if *healthy { "healthy again" } else { "not healthy" })
+        }
+        EventKind::UnitStopping { unit } => write!(f, "unit {unit} is told to stop"),
+        EventKind::UnitExited { unit, status, expected } => {
+            let told = if *expected { ", as told" } else { "" };
+            match status {
+                Some(status) => write!(f, "unit {unit} ended with {status}{told}"),
+                None => write!(f, "unit {unit} ended, and nobody saw how{told}"),
+            }
+        }
+        EventKind::UnitBackingOff { unit, wait_ms, failures } => {
+            write!(f, "unit {unit} is launched again in {} ({failures} failures in a row)", Span::from_ms(*wait_ms))
+        }
+        EventKind::UnitLooping { unit, reason, wait_ms } => {
+            write!(f, "unit {unit} {reason}; tried again in {}", Span::from_ms(*wait_ms))
+        }
+        EventKind::UnitParked { unit, reason } => {
+            write!(f, "unit {unit} is parked: it {reason}; `omnivisor unit start {unit}` releases it")
+        }
+        EventKind::UnitSuspended { unit, suspended: true } => write!(f, "launches of unit {unit} are held"),
+        EventKind::UnitSuspended { unit, suspended: false } => write!(f, "launches of unit {unit} are let go"),
+        EventKind::OutputLost { unit, bytes } => write!(f, "{bytes} bytes of unit {unit}'s output could not be kept"),
+        _ => Ok(()),
+    }
+}
+
+fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
+    match kind {
+        EventKind::PlanAdded { plan } => {
+            write!(f, "plan {}: go to {} at {} (learned from {})", plan.id, plan.release, plan.trigger, plan.origin)
+        }
+        EventKind::PlanBlocked { plan, problem } => write!(f, "plan {plan} cannot be prepared at present: {problem}"),
+        EventKind::StepStarted { plan, step, direction, attempt } => {
+            let verb = if *direction == Direction::Forward { "begins" } else { "is being undone" };
+            write!(f, "upgrade {plan}: {step} {verb}")?;
+            if *attempt > 1 { write!(f, " (attempt {attempt})") } else { Ok(()) }
+        }
+        EventKind::StepDone { plan, step, direction, facts } => {
+            write!(f, "upgrade {plan}: {step} {}", if *direction == Direction::Forward { "done" } else { "undone" })?;
+            facts.note.as_ref().map_or(Ok(()), |note| write!(f, ": {note}"))
+        }
+        EventKind::StepFailed { plan, step, problem, retry_in_ms, .. } => {
+            write!(f, "upgrade {plan}: {step} failed: {problem}")?;
+            retry_in_ms.map_or(Ok(()), |wait| write!(f, "; tried again in {}", Span::from_ms(wait)))
+        }
+        EventKind::UpgradeArmed { plan, eta_ms } => {
+            write!(f, "upgrade {} to {} is armed for {}", plan.id, plan.release, plan.trigger)?;
+            eta_ms.map_or(Ok(()), |eta| write!(f, ", in about {}", Span::from_seconds(eta / 1000)))
+        }
+        EventKind::UpgradeStarted { plan, release, height } => {
+            write!(f, "upgrade {plan} to {release} starts")?;
+            height.map_or(Ok(()), |height| write!(f, " at height {height}"))
+        }
+        EventKind::UpgradeHeld { plan, step, problem } => {
+            write!(f, "upgrade {plan} is held at {step}, and tried again: {problem}")
+        }
+        EventKind::UpgradeTurnedBack { plan, problem } => write!(f, "upgrade {plan} turns back: {problem}"),
+        EventKind::UpgradeNeedsOperator { plan, problem } => {
+            write!(f, "upgrade {plan} needs an operator: {problem}")?;
+            if problem.hint.is_empty() { Ok(()) } else { write!(f, "; {}", problem.hint) }
+        }
+        EventKind::UpgradeEnded { plan, release, outcome, gap_ms } => match outcome {
+            Outcome::Committed => {
+                write!(f, "upgrade {plan} to {release} is committed")?;
+                gap_ms.map_or(Ok(()), |gap| write!(f, "; no process ran for {gap} ms"))
+            }
+            Outcome::RolledBack => write!(f, "upgrade {plan} to {release} is rolled back"),
+            Outcome::Withdrawn => write!(f, "plan {plan} to {release} is withdrawn; nothing was changed"),
+        },
+        _ => Ok(()),
+    }
+}

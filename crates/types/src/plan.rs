@@ -1,0 +1,120 @@
+//! Plans: "at height H (or time T, or now) go to release R", and where that was learned.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Height, PlanId, ReleaseName};
+
+/// When a plan is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "at")]
+pub enum Trigger {
+    /// As soon as everything is prepared.
+    Now,
+    /// At a time, in milliseconds since 1970.
+    Time {
+        /// That time.
+        wall_ms: i64,
+    },
+    /// When the node is seen at this height or above it.
+    Height {
+        /// That height.
+        height: Height,
+    },
+    /// The node stops itself at this height and said so: due at once, whether a height can be learned or not, and
+    /// the old release is not launched again.
+    Halt {
+        /// That height.
+        height: Height,
+    },
+}
+
+impl Trigger {
+    /// The height that the new release has to pass, if the trigger names one.
+    pub fn height(&self) -> Option<Height> {
+        match self {
+            Trigger::Height { height } | Trigger::Halt { height } => Some(*height),
+            Trigger::Now | Trigger::Time { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trigger::Now => f.write_str("now"),
+            Trigger::Time { wall_ms } => write!(f, "time {wall_ms}"),
+            Trigger::Height { height } => write!(f, "height {height}"),
+            Trigger::Halt { height } => write!(f, "the node's halt at height {height}"),
+        }
+    }
+}
+
+/// What to do when the new release cannot be proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailurePolicy {
+    /// Go back to the old release: for patch releases, which the network does not depend on.
+    Rollback,
+    /// Keep the new release and try again, more and more slowly: for consensus upgrades, whose height the old
+    /// release cannot pass anyway.
+    Hold,
+}
+
+/// Where a plan was learned.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "from")]
+pub enum Origin {
+    /// A person (or their script) asked for it.
+    Person,
+    /// A file that the node writes.
+    File {
+        /// That file.
+        path: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Person => f.write_str("a person"),
+            Origin::File { path } => write!(f, "file {path}"),
+        }
+    }
+}
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Its number.
+    pub id: PlanId,
+    /// The release to go to.
+    pub release: ReleaseName,
+    /// When.
+    pub trigger: Trigger,
+    /// What to do when the new release cannot be proven.
+    pub on_failure: FailurePolicy,
+    /// Where it was learned.
+    pub origin: Origin,
+    /// File or directory to stage the release from; `None` when it is staged already or will be by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// SHA-256 that the program must have, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Whether the data directory is snapshotted before the switch.
+    #[serde(default = "yes")]
+    pub keep: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Plan {
+    /// Whether two plans ask for the same thing, however often they are learned.
+    pub fn same_wish(&self, other: &Plan) -> bool {
+        self.release == other.release && self.trigger == other.trigger && self.origin == other.origin
+    }
+}

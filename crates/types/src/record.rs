@@ -1,0 +1,252 @@
+//! What the journal holds: every decision that must survive a crash, and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Direction, ExitStatus, Height, Moment, ParkReason, Plan, PlanId, Problem, ReleaseName, SnapshotId, Step, UnitName,
+};
+
+/// What a step found out that later steps, or its undoing, need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepFacts {
+    /// The release that ran before; told by `recheck`, before anything changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ReleaseName>,
+    /// The snapshot that was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotId>,
+    /// The data's format marker before the new release touched it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Milliseconds between the old process's end and the new one's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_ms: Option<u64>,
+    /// Anything worth reading in the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl StepFacts {
+    /// Facts with a note only.
+    pub fn noted(note: impl Into<String>) -> Self {
+        Self { note: Some(note.into()), ..Self::default() }
+    }
+}
+
+/// How an upgrade ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The new release runs and was proven.
+    Committed,
+    /// The old release runs again.
+    RolledBack,
+    /// The plan was taken back before its trigger.
+    Withdrawn,
+}
+
+/// Where an undo leads, once every step is undone.
+pub type Toward = Outcome;
+
+/// One record of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Record {
+    /// A daemon took over the node.
+    DaemonStarted {
+        /// When.
+        at: Moment,
+        /// Its version.
+        version: String,
+        /// Which boot of the machine, so that monotonic times can be compared.
+        boot: String,
+    },
+    /// A plan was learned, with the steps that will carry it out.
+    PlanAdded {
+        /// When.
+        at: Moment,
+        /// The plan.
+        plan: Plan,
+        /// Its steps, in order.
+        steps: Vec<Step>,
+    },
+    /// A step begins (again).
+    StepStarted {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
+        /// Which step.
+        step: Step,
+        /// Which way.
+        direction: Direction,
+        /// Counted from 1 for each step and direction.
+        attempt: u32,
+    },
+    /// A step was carried out and verified.
+    StepDone {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
+        /// Which step.
+        step: Step,
+        /// Which way.
+        direction: Direction,
+        /// What it found out.
+        #[serde(default)]
+        facts: StepFacts,
+    },
+    /// A step failed; what follows is decided by the next record.
+    StepFailed {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
+        /// Which step.
+        step: Step,
+        /// Which way.
+        direction: Direction,
+        /// Why.
+        problem: Problem,
+    },
+    /// Everything is prepared; the upgrade waits for its trigger.
+    Armed {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
+    },
+    /// The trigger was reached.
+    Triggered {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
+        /// The node's height, if it was known.
+        height: Option<Height>,
+    },
+    /// The upgrade turns round: its steps are undone in reverse order.
+    TurnedBack {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
+        /// Where that leads.
+        toward: Toward,
+        /// Why.
+        because: Problem,
+    },
+    /// The upgrade neither goes on nor back by itself any more.
+    NeedsOperator {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
+        /// Why, and what to do.
+        because: Problem,
+    },
+    /// The upgrade is over.
+    Ended {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A person wants a unit up, or down.
+    UnitWanted {
+        /// When.
+        at: Moment,
+        /// Which unit.
+        unit: UnitName,
+        /// Up.
+        up: bool,
+    },
+    /// A person holds a unit's launches, or lets them go.
+    UnitSuspended {
+        /// When.
+        at: Moment,
+        /// Which unit.
+        unit: UnitName,
+        /// Held.
+        suspended: bool,
+    },
+    /// A unit is parked.
+    UnitParked {
+        /// When.
+        at: Moment,
+        /// Which unit.
+        unit: UnitName,
+        /// Why.
+        reason: ParkReason,
+    },
+    /// A parked unit is released.
+    UnitReleased {
+        /// When.
+        at: Moment,
+        /// Which unit.
+        unit: UnitName,
+    },
+    /// What a validator had signed when its process ended: it must never be lower at a start.
+    SignStateSeen {
+        /// When.
+        at: Moment,
+        /// The height, round and step last signed.
+        height: i64,
+        /// The round.
+        round: i64,
+        /// The step.
+        step: i64,
+    },
+    /// The main process ended; kept because gaps are measured from here.
+    MainEnded {
+        /// When.
+        at: Moment,
+        /// How; `None` when nobody was there to see it.
+        status: Option<ExitStatus>,
+        /// The last height it was seen at.
+        height: Option<Height>,
+    },
+}
+
+impl Record {
+    /// When it was written.
+    pub fn at(&self) -> Moment {
+        match self {
+            Record::DaemonStarted { at, .. }
+            | Record::PlanAdded { at, .. }
+            | Record::StepStarted { at, .. }
+            | Record::StepDone { at, .. }
+            | Record::StepFailed { at, .. }
+            | Record::Armed { at, .. }
+            | Record::Triggered { at, .. }
+            | Record::TurnedBack { at, .. }
+            | Record::NeedsOperator { at, .. }
+            | Record::Ended { at, .. }
+            | Record::UnitWanted { at, .. }
+            | Record::UnitSuspended { at, .. }
+            | Record::UnitParked { at, .. }
+            | Record::UnitReleased { at, .. }
+            | Record::SignStateSeen { at, .. }
+            | Record::MainEnded { at, .. } => *at,
+        }
+    }
+
+    /// The upgrade it belongs to, if any.
+    pub fn plan(&self) -> Option<PlanId> {
+        match self {
+            Record::PlanAdded { plan, .. } => Some(plan.id),
+            Record::StepStarted { plan, .. }
+            | Record::StepDone { plan, .. }
+            | Record::StepFailed { plan, .. }
+            | Record::Armed { plan, .. }
+            | Record::Triggered { plan, .. }
+            | Record::TurnedBack { plan, .. }
+            | Record::NeedsOperator { plan, .. }
+            | Record::Ended { plan, .. } => Some(*plan),
+            _ => None,
+        }
+    }
+}

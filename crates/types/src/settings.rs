@@ -1,0 +1,173 @@
+//! What the engine is told about a node: rules, all of them data.
+//!
+//! A chain adapter fills these in; the engine knows nothing else about a chain.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::UnitName;
+
+/// When a unit that ended by itself is launched again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// Whatever its exit status.
+    #[default]
+    Always,
+    /// Unless it exited with zero.
+    OnFailure,
+    /// Not at all.
+    Never,
+}
+
+/// How long to wait before a unit is launched again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackOff {
+    /// After the second failure in a row; the first is made good at once.
+    pub first_ms: u64,
+    /// Doubled after each further failure, up to this.
+    pub max_ms: u64,
+    /// Spread by up to this much either way, so that a fleet does not move in step.
+    pub jitter_percent: u8,
+    /// A run this long counts as stable and makes earlier failures forgotten.
+    pub reset_after_ms: u64,
+}
+
+/// What happens to a unit in a crash loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "then")]
+pub enum WhenLooping {
+    /// It is parked until a person releases it.
+    Park,
+    /// It is tried again, slowly, for ever.
+    Retry {
+        /// How slowly.
+        every_ms: u64,
+    },
+}
+
+/// When a unit counts as being in a crash loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashLoop {
+    /// This many failures …
+    pub count: u32,
+    /// … within this time.
+    pub within_ms: u64,
+    /// What happens then.
+    pub then: WhenLooping,
+}
+
+/// How far another unit must be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StartWhen {
+    /// Its process runs.
+    #[default]
+    Up,
+    /// Its readiness probe says so.
+    Ready,
+}
+
+/// A condition on another unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartAfter {
+    /// The other unit.
+    pub unit: UnitName,
+    /// How far it must be before this one is launched.
+    pub when: StartWhen,
+    /// Whether this one is stopped when the other goes down.
+    pub bound: bool,
+}
+
+/// How a unit is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopRule {
+    /// The signal that asks it to end.
+    pub signal: i32,
+    /// After this long everything left is killed.
+    pub grace_ms: u64,
+}
+
+/// The rules for one unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitRules {
+    /// When it is launched again.
+    pub restart: RestartPolicy,
+    /// Exit codes after which it must not be launched again without a person.
+    pub forbidden_exits: Vec<i32>,
+    /// How long to wait in between.
+    pub back_off: BackOff,
+    /// When to stop trying.
+    pub crash_loop: CrashLoop,
+    /// What must be up before it.
+    pub after: Vec<StartAfter>,
+    /// How it is stopped.
+    pub stop: StopRule,
+    /// Whether something tells when it is ready; if not, up is ready.
+    pub has_readiness: bool,
+    /// It must be ready this long after its launch, or it is stopped and counts as failed.
+    pub ready_within_ms: Option<u64>,
+    /// A failing health probe stops it, and that counts as a failure; otherwise it is only told.
+    pub restart_when_unhealthy: bool,
+}
+
+/// What to do with a node whose height does not move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StallPolicy {
+    /// The height must move within this time.
+    pub within_ms: u64,
+    /// Stop and launch it again; otherwise it is only told.
+    pub restart: bool,
+}
+
+/// How snapshots are taken before a switch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepMethod {
+    /// The fastest that is safe: reflink, else hard links for write-once files and copies of the rest.
+    #[default]
+    Auto,
+    /// Share blocks; fails where the file system cannot.
+    Reflink,
+    /// Hard links for write-once files, copies of the rest.
+    HardLink,
+    /// Copy everything.
+    Copy,
+    /// Take none.
+    Off,
+}
+
+/// The rules for upgrades.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeRules {
+    /// Whether there is anything to snapshot, and a wish to.
+    pub keep: bool,
+    /// Whether there is a hook that prepares the data.
+    pub migrate: bool,
+    /// All units must be down this long after they were told to stop.
+    pub stop_within_ms: u64,
+    /// The new release must run this long after the switch.
+    pub start_within_ms: u64,
+    /// The main process may end this often while it is being proven.
+    pub prove_exits_max: u32,
+    /// Pause before a step that failed is tried again; doubled each time.
+    pub retry_first_ms: u64,
+    /// The longest such pause.
+    pub retry_max_ms: u64,
+}
+
+/// Everything the engine is told about a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineSettings {
+    /// The units, with their rules. `main` is always among them.
+    pub units: BTreeMap<UnitName, UnitRules>,
+    /// The rules for upgrades.
+    pub upgrade: UpgradeRules,
+    /// What to do when the height does not move; `None` when nobody asks the node for its height.
+    pub stall: Option<StallPolicy>,
+    /// Whether plans can appear by themselves: then the scouts are asked before main is launched again.
+    pub has_scouts: bool,
+    /// Mixed into the jitter, so that nodes differ.
+    pub seed: u64,
+}
