@@ -1,0 +1,104 @@
+//! Where the releases of a node lie.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ov_types::ReleaseName;
+
+/// Where the releases of a node lie. The chain adapter decides; nothing is read or made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The folder with one directory per release.
+    pub releases: PathBuf,
+    /// The link that names the release to run.
+    pub current: PathBuf,
+    /// Releases whose directory is not `<releases>/<name>`, such as the first one of some families.
+    pub placed: BTreeMap<ReleaseName, PathBuf>,
+}
+
+impl Layout {
+    /// Our own convention: `<home>/releases/<name>/` and `<home>/current`.
+    pub fn of_home(home: &Path) -> Self {
+        Self { releases: home.join("releases"), current: home.join("current"), placed: BTreeMap::new() }
+    }
+
+    /// The directory of a release.
+    pub fn directory(&self, name: &ReleaseName) -> PathBuf {
+        self.placed.get(name).cloned().unwrap_or_else(|| self.releases.join(name))
+    }
+
+    /// The file that says where a release came from; while it is missing, the release does not count.
+    pub fn provenance(&self, name: &ReleaseName) -> PathBuf {
+        self.beside(name, "", ".release.json")
+    }
+
+    /// What `current` says to name a release: relative where that works without climbing, so that a home can be
+    /// moved or mounted elsewhere.
+    pub fn link_text(&self, name: &ReleaseName) -> PathBuf {
+        let directory = self.directory(name);
+        let relative = self.current.parent().and_then(|parent| directory.strip_prefix(parent).ok());
+        relative.map_or_else(|| directory.clone(), Path::to_owned)
+    }
+
+    /// Every release that is meant when `path` is meant: the placed ones first.
+    pub(crate) fn names(&self, directory: &Path) -> Option<ReleaseName> {
+        if let Some((name, _)) = self.placed.iter().find(|(_, placed)| placed.as_path() == directory) {
+            return Some(name.clone());
+        }
+        let name = directory.strip_prefix(&self.releases).ok()?.to_str()?;
+        ReleaseName::new(name).ok().filter(|name| !self.placed.contains_key(name))
+    }
+
+    /// Where a release is put together.
+    pub(crate) fn staging(&self, name: &ReleaseName) -> PathBuf {
+        self.beside(name, ".staging-", "")
+    }
+
+    /// The provenance of a release whose directory is about to be renamed into place.
+    pub(crate) fn pending(&self, name: &ReleaseName) -> PathBuf {
+        self.beside(name, ".staging-", ".release.json")
+    }
+
+    /// Where a release goes to be removed.
+    pub(crate) fn removing(&self, name: &ReleaseName) -> PathBuf {
+        self.beside(name, ".removing-", "")
+    }
+
+    fn beside(&self, name: &ReleaseName, prefix: &str, suffix: &str) -> PathBuf {
+        let directory = self.directory(name);
+        let mut file_name = OsString::from(prefix);
+        file_name.push(directory.file_name().unwrap_or(name.as_ref().as_os_str()));
+        file_name.push(suffix);
+        directory.with_file_name(file_name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ReleaseName {
+        ReleaseName::new(text).unwrap()
+    }
+
+    #[test]
+    fn the_link_is_relative_when_the_releases_are_below_it() {
+        let layout = Layout::of_home(Path::new("/home/node"));
+        assert_eq!(layout.link_text(&name("v1")), Path::new("releases/v1"));
+        let apart = Layout { releases: "/opt/releases".into(), ..layout };
+        assert_eq!(apart.link_text(&name("v1")), Path::new("/opt/releases/v1"));
+    }
+
+    #[test]
+    fn a_placed_release_keeps_its_directory_and_its_name() {
+        let mut layout = Layout::of_home(Path::new("/home/node"));
+        layout.placed.insert(name("genesis"), "/home/node/genesis".into());
+        assert_eq!(layout.directory(&name("genesis")), Path::new("/home/node/genesis"));
+        assert_eq!(layout.provenance(&name("genesis")), Path::new("/home/node/genesis.release.json"));
+        assert_eq!(layout.names(Path::new("/home/node/genesis")), Some(name("genesis")));
+        assert_eq!(layout.names(Path::new("/home/node/releases/genesis")), None);
+        assert_eq!(layout.names(Path::new("/home/node/releases/v2")), Some(name("v2")));
+        assert_eq!(layout.names(Path::new("/home/node/releases/v2/bin")), None);
+    }
+}

@@ -1,0 +1,278 @@
+//! Putting a release into place, complete or not at all.
+//!
+//! The order that makes it so: the tree is built and synced under a hidden name; its provenance is written under a
+//! hidden name; the tree is renamed; the provenance is renamed. A try that stopped anywhere is either finished or
+//! replaced by the next one, and what people put there themselves is never touched.
+
+use std::path::{Path, PathBuf};
+
+use ov_sys::disk::{Disk, Kind};
+use ov_sys::durable;
+use ov_types::ReleaseName;
+
+use crate::digest::Digest;
+use crate::error::{At, ReleaseError};
+use crate::layout::Layout;
+use crate::provenance::{self, Provenance};
+use crate::state::{State, Thoroughness, differences, state};
+use crate::switch::{CurrentRelease, current};
+use crate::tree::{self, Entry, Planned, PlannedKind};
+
+/// Left free beyond what is needed: the journal and the node must go on writing.
+const ROOM_MARGIN_BYTES: u64 = 16 << 20;
+
+/// What a release is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// One program; it becomes `bin/<its file name>`, executable.
+    File(PathBuf),
+    /// A directory, copied as it is.
+    Directory(PathBuf),
+}
+
+/// A release to be staged.
+#[derive(Debug, Clone)]
+pub struct StageRequest {
+    /// Its name.
+    pub name: ReleaseName,
+    /// What it is made of.
+    pub source: Source,
+    /// The program, relative to the release's directory. May be left out when the source is a file.
+    pub program: Option<String>,
+    /// What the program must hash to.
+    pub sha256: Option<Digest>,
+    /// Where it came from, in words that go into the provenance; the source's path when left out.
+    pub origin: Option<String>,
+    /// Now, in milliseconds since 1970 in UTC.
+    pub now_ms: i64,
+}
+
+/// What staging did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// The release.
+    pub provenance: Provenance,
+    /// Whether anything had to be done.
+    pub changed: bool,
+}
+
+/// Stages a release. Staging the same contents again does nothing.
+pub fn stage(disk: &dyn Disk, layout: &Layout, request: &StageRequest) -> Result<Staged, ReleaseError> {
+    let (program, planned) = plan(disk, request)?;
+    finish_earlier_try(disk, layout, &request.name)?;
+    match state(disk, layout, &request.name)? {
+        State::Complete(there) => return same_or_occupied(disk, request, &planned, there),
+        State::Unknown => {
+            let path = layout.directory(&request.name);
+            return Err(ReleaseError::Foreign { name: request.name.clone(), path });
+        }
+        State::Damaged(_) => clear_damaged(disk, layout, &request.name)?,
+        State::Missing => {}
+    }
+    let result = build(disk, layout, request, program, &planned);
+    if result.is_err() {
+        // On a full disk the leftovers would hold the very room that is missing.
+        let _ = durable::remove_tree(disk, &layout.staging(&request.name));
+    }
+    Ok(Staged { provenance: result?, changed: true })
+}
+
+/// Accepts a directory that somebody put into its final place as a release: reads and syncs it, makes the
+/// program executable, and writes its provenance.
+pub fn adopt(
+    disk: &dyn Disk,
+    layout: &Layout,
+    name: &ReleaseName,
+    program: &str,
+    now_ms: i64,
+) -> Result<Staged, ReleaseError> {
+    finish_earlier_try(disk, layout, name)?;
+    match state(disk, layout, name)? {
+        State::Complete(provenance) => return Ok(Staged { provenance, changed: false }),
+        State::Missing => return Err(ReleaseError::Incomplete { name: name.clone(), state: "missing".to_owned() }),
+        State::Unknown | State::Damaged(_) => {}
+    }
+    let directory = layout.directory(name);
+    let mut planned = tree::walk(disk, &directory)?;
+    let mode = make_program_executable(&mut planned, program, &directory)?;
+    let path = directory.join(program);
+    if let Some(mode) = mode {
+        disk.set_mode(&path, mode).at("make executable", &path)?;
+    }
+    for plan in &planned {
+        if let PlannedKind::File { .. } = plan.what {
+            disk.sync_file(&plan.from).at("sync", &plan.from)?;
+        }
+    }
+    let entries = tree::transfer(disk, &planned, None)?;
+    tree::sync_directories(disk, &directory, &entries)?;
+    sync_parent(disk, &directory)?;
+    let source = format!("adopted from {}", directory.display());
+    let provenance = Provenance::new(name.clone(), program.to_owned(), source, now_ms, entries);
+    let path = layout.provenance(name);
+    durable::replace(disk, &path, &provenance.to_bytes(), 0o644).at("write", &path)?;
+    Ok(Staged { provenance, changed: true })
+}
+
+/// What the release will hold, and which of it is the program.
+fn plan(disk: &dyn Disk, request: &StageRequest) -> Result<(String, Vec<Planned>), ReleaseError> {
+    match &request.source {
+        Source::File(file) => plan_file(disk, request, file),
+        Source::Directory(directory) => {
+            let root = tree::resolve(disk, directory)?;
+            let unfit = |why| ReleaseError::Unfit { path: directory.clone(), why };
+            match disk.facts(&root).at("look at", &root)? {
+                None => return Err(unfit("it does not exist")),
+                Some(facts) if facts.kind != Kind::Directory => return Err(unfit("it is not a directory")),
+                Some(_) => {}
+            }
+            let program = request.program.clone().ok_or_else(|| unfit("which program to run in it is not said"))?;
+            let mut planned = tree::walk(disk, &root)?;
+            make_program_executable(&mut planned, &program, &root)?;
+            Ok((program, planned))
+        }
+    }
+}
+
+fn plan_file(disk: &dyn Disk, request: &StageRequest, file: &Path) -> Result<(String, Vec<Planned>), ReleaseError> {
+    let from = tree::resolve(disk, file)?;
+    let unfit = |why| ReleaseError::Unfit { path: file.to_owned(), why };
+    let facts = disk.facts(&from).at("look at", &from)?.ok_or_else(|| unfit("it does not exist"))?;
+    if facts.kind != Kind::File {
+        return Err(unfit("it is not a regular file"));
+    }
+    let program = if let Some(program) = &request.program {
+        program.clone()
+    } else {
+        let name = file.file_name().and_then(|name| name.to_str());
+        format!("bin/{}", name.ok_or_else(|| unfit("its name is not UTF-8"))?)
+    };
+    if !tree::is_inside(Path::new(&program)) {
+        return Err(ReleaseError::Unfit { path: program.into(), why: "the program must lie in the release" });
+    }
+    let mut planned = Vec::new();
+    for above in Path::new(&program).ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        let path = above.to_string_lossy().into_owned();
+        planned.push(Planned { path, from: PathBuf::new(), what: PlannedKind::Directory { mode: 0o755 } });
+    }
+    planned.reverse();
+    let what = PlannedKind::File { mode: 0o755, size: facts.len };
+    planned.push(Planned { path: program.clone(), from, what });
+    Ok((program, planned))
+}
+
+/// Gives the program its execute bits in the plan; says which mode, when it had to change. A program that is a
+/// link is left as it is: what it leads to is another entry.
+fn make_program_executable(planned: &mut [Planned], program: &str, root: &Path) -> Result<Option<u32>, ReleaseError> {
+    let unfit = |why| ReleaseError::Unfit { path: root.join(program), why };
+    let plan = planned.iter_mut().find(|plan| plan.path == program);
+    match plan.map(|plan| &mut plan.what) {
+        Some(PlannedKind::File { mode, .. }) => {
+            let before = *mode;
+            *mode |= 0o111;
+            Ok((before != *mode).then_some(*mode))
+        }
+        Some(PlannedKind::Link { .. }) => Ok(None),
+        Some(PlannedKind::Directory { .. }) => Err(unfit("the program is a directory")),
+        None => Err(unfit("the program is not there")),
+    }
+}
+
+/// If an earlier try renamed the tree but not its provenance, renames the provenance.
+fn finish_earlier_try(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
+    let (directory, pending, final_path) = (layout.directory(name), layout.pending(name), layout.provenance(name));
+    let there = |path: &Path| durable::exists(disk, path).at("look at", path);
+    if !there(&directory)? || there(&final_path)? {
+        return Ok(());
+    }
+    // A pending file that does not parse was never synced, so the rename that follows it never happened.
+    let Ok(Some(provenance)) = provenance::read(disk, &pending) else { return Ok(()) };
+    if differences(disk, &directory, &provenance.entries, Thoroughness::Facts)?.is_empty() {
+        commit(disk, &pending, &final_path)?;
+    }
+    Ok(())
+}
+
+fn same_or_occupied(
+    disk: &dyn Disk,
+    request: &StageRequest,
+    planned: &[Planned],
+    there: Provenance,
+) -> Result<Staged, ReleaseError> {
+    let entries = tree::transfer(disk, planned, None)?;
+    if tree::digest(&entries) != there.tree {
+        return Err(ReleaseError::Occupied { name: request.name.clone() });
+    }
+    check_digest(request, &there.program, &entries)?;
+    Ok(Staged { provenance: there, changed: false })
+}
+
+/// Moves the remains of a release out of the way, unless the node runs from them.
+fn clear_damaged(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
+    if current(disk, layout)? == CurrentRelease::Release(name.clone()) {
+        return Err(ReleaseError::Current { name: name.clone() });
+    }
+    crate::withdraw::remove(disk, layout, name)
+}
+
+fn build(
+    disk: &dyn Disk,
+    layout: &Layout,
+    request: &StageRequest,
+    program: String,
+    planned: &[Planned],
+) -> Result<Provenance, ReleaseError> {
+    let name = &request.name;
+    let (directory, staging, pending) = (layout.directory(name), layout.staging(name), layout.pending(name));
+    let parent = directory.parent().unwrap_or(Path::new("/"));
+    durable::make_directories(disk, parent, 0o755).at("make", parent)?;
+    durable::remove_tree(disk, &staging).at("remove", &staging)?;
+    durable::remove_tree(disk, &pending).at("remove", &pending)?;
+    check_room(disk, parent, name, planned)?;
+
+    disk.make_directory(&staging, 0o755).at("make", &staging)?;
+    let entries = tree::transfer(disk, planned, Some(&staging))?;
+    check_digest(request, &program, &entries)?;
+    let source = match (&request.origin, &request.source) {
+        (Some(origin), _) => origin.clone(),
+        (None, Source::File(path) | Source::Directory(path)) => path.display().to_string(),
+    };
+    let provenance = Provenance::new(name.clone(), program, source, request.now_ms, entries);
+    durable::replace(disk, &pending, &provenance.to_bytes(), 0o644).at("write", &pending)?;
+    commit(disk, &staging, &directory)?;
+    commit(disk, &pending, &layout.provenance(name))?;
+    Ok(provenance)
+}
+
+fn check_room(disk: &dyn Disk, parent: &Path, name: &ReleaseName, planned: &[Planned]) -> Result<(), ReleaseError> {
+    let sizes = planned.iter().map(|plan| match plan.what {
+        PlannedKind::File { size, .. } => size,
+        PlannedKind::Directory { .. } | PlannedKind::Link { .. } => 0,
+    });
+    let need = sizes.fold(ROOM_MARGIN_BYTES, u64::saturating_add);
+    let have = disk.room(parent).at("measure the room at", parent)?.free;
+    if have < need { Err(ReleaseError::Room { name: name.clone(), need, have }) } else { Ok(()) }
+}
+
+fn check_digest(request: &StageRequest, program: &str, entries: &[Entry]) -> Result<(), ReleaseError> {
+    let Some(expected) = request.sha256 else { return Ok(()) };
+    let found = entries.iter().find_map(|entry| match entry {
+        Entry::File { path, sha256, .. } if path == program => Some(*sha256),
+        _ => None,
+    });
+    match found {
+        Some(found) if found == expected => Ok(()),
+        Some(found) => Err(ReleaseError::Digest { name: request.name.clone(), expected, found }),
+        None => Err(ReleaseError::Unfit { path: program.into(), why: "a digest is expected of it, and it is a link" }),
+    }
+}
+
+fn commit(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), ReleaseError> {
+    disk.rename(from, to).at("rename to", to)?;
+    sync_parent(disk, to)
+}
+
+pub(crate) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<(), ReleaseError> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    disk.sync_directory(parent).at("sync", parent)
+}

@@ -1,0 +1,50 @@
+//! Taking a release away again.
+
+use ov_sys::disk::Disk;
+use ov_sys::durable;
+use ov_types::ReleaseName;
+
+use crate::error::{At, ReleaseError};
+use crate::layout::Layout;
+use crate::stage::sync_parent;
+use crate::state::{State, state};
+use crate::switch::{CurrentRelease, current};
+
+/// Removes a release that is not the current one; whether another plan wants it is for the caller to know. Says
+/// whether there was anything to remove. A directory without provenance is not ours and stays.
+pub fn withdraw(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<bool, ReleaseError> {
+    if current(disk, layout)? == CurrentRelease::Release(name.clone()) {
+        return Err(ReleaseError::Current { name: name.clone() });
+    }
+    let there = match state(disk, layout, name)? {
+        State::Missing | State::Unknown => false,
+        State::Damaged(_) | State::Complete(_) => true,
+    };
+    if there {
+        remove(disk, layout, name)?;
+    } else {
+        // An earlier try may have stopped between its renames and its removals.
+        remove_leftovers(disk, layout, name)?;
+    }
+    Ok(there)
+}
+
+/// Moves the tree out of sight in one step, then its provenance, and only then deletes: a release is never seen
+/// with half of its files.
+pub(crate) fn remove(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
+    let (directory, removing, provenance) = (layout.directory(name), layout.removing(name), layout.provenance(name));
+    if durable::exists(disk, &directory).at("look at", &directory)? {
+        durable::remove_tree(disk, &removing).at("remove", &removing)?;
+        disk.rename(&directory, &removing).at("rename", &directory)?;
+        sync_parent(disk, &removing)?;
+    }
+    durable::remove_tree(disk, &provenance).at("remove", &provenance)?;
+    remove_leftovers(disk, layout, name)
+}
+
+pub(crate) fn remove_leftovers(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
+    for leftover in [layout.removing(name), layout.staging(name), layout.pending(name)] {
+        durable::remove_tree(disk, &leftover).at("remove", &leftover)?;
+    }
+    Ok(())
+}
