@@ -1,0 +1,429 @@
+//! What a chain adapter says about a node, in words that no chain owns.
+//!
+//! Plain data: the daemon reads it and carries it out. Paths are absolute; texts that may name the release that is
+//! about to run are a [`Template`]. Nothing here does I/O, knows a chain, or knows a configuration format.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use ov_types::{EngineSettings, FailurePolicy, KeepMethod, ReleaseName, UnitName};
+
+use crate::reload::Written;
+use crate::secret::Secret;
+use crate::template::Template;
+
+/// One node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeShape {
+    /// Its name, for people.
+    pub name: String,
+    /// The chain adapter that made this shape.
+    pub chain: String,
+    /// Where things lie.
+    pub layout: HomeLayout,
+    /// How to launch and probe each unit; `main` is always among them.
+    pub units: BTreeMap<UnitName, UnitShape>,
+    /// The rules, as the engine wants them. The same units as in `units`. `seed` differs from home to home.
+    pub engine: EngineSettings,
+    /// How to ask the node as a whole.
+    pub probes: NodeProbes,
+    /// Where plans appear by themselves.
+    pub scouts: Vec<Scout>,
+    /// What a plan does when the new release cannot be proven, unless the plan says otherwise.
+    pub on_failure: FailurePolicy,
+    /// How the data directory is kept before a switch.
+    pub keep: KeepShape,
+    /// The hook that prepares the data for a new release.
+    pub migrate: Option<Hook>,
+    /// What a new release has to show.
+    pub prove: ProveShape,
+    /// The key that this node signs with, if it is a validator.
+    pub signer: Option<SignerShape>,
+    /// Who is told about what happens.
+    pub webhooks: Vec<Webhook>,
+    /// Where metrics are served over TCP, besides the control socket.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Which snapshots stay.
+    pub snapshots: Retention,
+    /// How many releases stay besides the current one and those that a plan needs.
+    pub releases_keep_last: u32,
+    /// The settings behind all this, to tell what a reload changed.
+    pub written: Written,
+}
+
+/// Where the things of a node lie. All paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeLayout {
+    /// The node's home.
+    pub home: PathBuf,
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Our own folder.
+    pub state: PathBuf,
+    /// One folder per release.
+    pub releases: PathBuf,
+    /// The link to the release that runs.
+    pub current: PathBuf,
+    /// The node's data.
+    pub data: PathBuf,
+    /// One folder per snapshot.
+    pub snapshots: PathBuf,
+}
+
+impl HomeLayout {
+    /// Our own convention below a home.
+    pub fn of_home(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            config: home.join("omnivisor.toml"),
+            state: home.join(".omnivisor"),
+            releases: home.join("releases"),
+            current: home.join("current"),
+            data: home.join("data"),
+            snapshots: home.join("snapshots"),
+        }
+    }
+
+    /// Held by the daemon that looks after this node.
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    /// Where the control API is served.
+    pub fn socket(&self) -> PathBuf {
+        self.state.join("control.sock")
+    }
+
+    /// What was decided and done.
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("journal")
+    }
+
+    /// What happened.
+    pub fn events(&self) -> PathBuf {
+        self.state.join("events")
+    }
+
+    /// What the shim of a unit keeps.
+    pub fn unit(&self, unit: &UnitName) -> PathBuf {
+        self.state.join("units").join(unit)
+    }
+
+    /// Where the output of a unit goes unless it is told otherwise.
+    pub fn log(&self, unit: &UnitName) -> PathBuf {
+        self.state.join("logs").join(format!("{unit}.log"))
+    }
+}
+
+/// How one unit is launched and asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitShape {
+    /// How it is launched.
+    pub launch: LaunchShape,
+    /// What tells that it is ready; without it, up is ready. The bound stands in the unit's rules.
+    pub readiness: Option<Readiness>,
+    /// What tells that it is healthy. Whether it is restarted when it is not stands in the unit's rules.
+    pub health: Option<Health>,
+    /// While this file exists, launches of the unit are held.
+    pub suspend_file: Option<PathBuf>,
+}
+
+/// How a unit is launched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchShape {
+    /// The program; may go through `current`.
+    pub program: Template,
+    /// Its arguments.
+    pub args: Vec<Template>,
+    /// Variables set for it; they win over files and over what is inherited.
+    pub env: Vec<(String, Template)>,
+    /// Files of `NAME=VALUE` lines; a later file wins.
+    pub env_files: Vec<PathBuf>,
+    /// Whether it also gets the daemon's own variables.
+    pub inherit_env: bool,
+    /// Where it starts.
+    pub cwd: Template,
+    /// The user it runs as, by name or number; the daemon's own if not given.
+    pub user: Option<String>,
+    /// The group it runs as, by name or number; the user's own if not given.
+    pub group: Option<String>,
+    /// Its file mode creation mask; the daemon's own if not given.
+    pub umask: Option<u32>,
+    /// Resource limits that differ from the daemon's.
+    pub limits: Vec<LimitShape>,
+    /// What it reads.
+    pub stdin: Stdin,
+    /// Where its output goes.
+    pub output: Output,
+    /// Its nice value; the daemon's own if not given.
+    pub nice: Option<i32>,
+    /// What the kernel adds to its badness when memory is short; the daemon's own if not given.
+    pub oom_score_adjust: Option<i32>,
+    /// Whether it gets a `NOTIFY_SOCKET`.
+    pub notify: bool,
+}
+
+/// One resource limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitShape {
+    /// One of [`crate::words::RESOURCES`].
+    pub resource: String,
+    /// The limit that is enforced; `None` is unlimited.
+    pub soft: Option<u64>,
+    /// The ceiling of the soft limit; `None` is unlimited.
+    pub hard: Option<u64>,
+}
+
+/// What a unit reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nothing.
+    Null,
+    /// What the daemon would read.
+    Inherit,
+}
+
+/// Where a unit's output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Where the daemon's own goes, untouched.
+    Inherit,
+    /// Through the shim into rotated files.
+    Pump(LogShape),
+}
+
+/// A unit's log file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogShape {
+    /// The file that is written; rotated ones lie beside it.
+    pub path: PathBuf,
+    /// Rotated at this length; 0 means never.
+    pub max_bytes: u64,
+    /// How many rotated files stay; 0 means all.
+    pub keep: u32,
+    /// Rotated at this age; 0 means never.
+    pub rotate_every_seconds: u64,
+    /// Whether rotated files are compressed.
+    pub compress: bool,
+}
+
+/// What tells that a unit is ready.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readiness {
+    /// What is asked.
+    pub probe: Probe,
+    /// How often, until it is ready.
+    pub every_ms: u64,
+    /// How long one answer may take.
+    pub timeout_ms: u64,
+}
+
+/// What tells that a unit is healthy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// What is asked.
+    pub probe: Probe,
+    /// How often.
+    pub every_ms: u64,
+    /// How long one answer may take.
+    pub timeout_ms: u64,
+    /// So many bad answers in a row make it unhealthy.
+    pub failures: u32,
+}
+
+/// One question to a unit that is answered with yes or no.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// Its process runs.
+    Process,
+    /// Somebody accepts connections there.
+    Tcp {
+        /// `host:port`.
+        address: String,
+    },
+    /// A web server answers as expected.
+    Http {
+        /// Where.
+        url: String,
+        /// Any of these statuses is good.
+        status: Vec<RangeInclusive<u16>>,
+        /// A place in the JSON of the answer (RFC 6901); with no `expect`, something must be there.
+        pointer: Option<String>,
+        /// What must stand there.
+        expect: Option<Comparison>,
+    },
+    /// A program exits with zero.
+    Exec {
+        /// The program.
+        program: Template,
+        /// Its arguments.
+        args: Vec<Template>,
+    },
+    /// A line of the unit's output since its launch contains this text. Needs [`Output::Pump`].
+    LogLine {
+        /// The text.
+        contains: String,
+    },
+    /// The unit said `READY=1` on its `NOTIFY_SOCKET` (readiness), or goes on saying `WATCHDOG=1` (health).
+    Notify,
+}
+
+/// What a value in an answer must be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Comparison {
+    /// This.
+    Is(serde_json::Value),
+    /// Anything but this.
+    IsNot(serde_json::Value),
+    /// A number not below this.
+    AtLeast(i64),
+    /// A number not above this.
+    AtMost(i64),
+}
+
+/// How to ask the node as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeProbes {
+    /// How to learn its height.
+    pub height: Option<HeightProbe>,
+    /// How often the height is asked for.
+    pub height_every_ms: u64,
+    /// How to learn its version.
+    pub version: Option<VersionProbe>,
+    /// How long one answer may take.
+    pub timeout_ms: u64,
+}
+
+/// How to learn a node's height. The answer is a number, or a text that is one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeightProbe {
+    /// From the JSON that a web server answers.
+    Http {
+        /// Where.
+        url: String,
+        /// The place in it (RFC 6901).
+        pointer: String,
+    },
+    /// From what a program prints.
+    Exec {
+        /// The program.
+        program: Template,
+        /// Its arguments.
+        args: Vec<Template>,
+        /// The place in it, if it prints JSON.
+        pointer: Option<String>,
+    },
+    /// From a file.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The place in it, if it is JSON.
+        pointer: Option<String>,
+    },
+}
+
+/// How to learn which version a release is: a program of the release is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionProbe {
+    /// The program, through `{release}`.
+    pub program: Template,
+    /// Its arguments.
+    pub args: Vec<Template>,
+    /// The place in its answer, if it prints JSON (RFC 6901).
+    pub pointer: Option<String>,
+    /// What it says.
+    pub expect: Expect,
+}
+
+/// What a release says of its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Its answer contains the release's name; a leading `v` may be missing.
+    ReleaseName,
+    /// Its answer contains this text; releases that are not listed are held against their name.
+    Texts(BTreeMap<ReleaseName, String>),
+}
+
+/// Where plans appear by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scout {
+    /// A JSON file `{"name", "height", "info"?}` that the node writes, usually when it halts.
+    PlanFile {
+        /// The file.
+        path: PathBuf,
+        /// What such a plan does when the new release cannot be proven.
+        on_failure: FailurePolicy,
+    },
+}
+
+/// How the data directory is kept before a switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepShape {
+    /// How.
+    pub method: KeepMethod,
+    /// Names of files that are never changed once written, as patterns with `*` and `?`: they may be hard-linked.
+    pub write_once: Vec<String>,
+    /// Names of files that stay out, as patterns. The validator's key always does.
+    pub exclude: Vec<String>,
+}
+
+/// A program that is run once at a certain moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The program.
+    pub program: Template,
+    /// Its arguments.
+    pub args: Vec<Template>,
+    /// How long it may take.
+    pub timeout_ms: u64,
+}
+
+/// What a new release has to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProveShape {
+    /// All probes must be good for this long without a break.
+    pub soak_ms: u64,
+    /// And that must be reached this long after its start.
+    pub within_ms: u64,
+}
+
+/// The key of a validator. At least one of the two is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignerShape {
+    /// The key: it never enters a snapshot, and one process at a time may hold it.
+    pub key: Option<PathBuf>,
+    /// What was already signed: it never goes backwards.
+    pub sign_state: Option<PathBuf>,
+}
+
+/// Somebody who is told about what happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// What to call it in messages: never its address.
+    pub name: String,
+    /// Its address.
+    pub url: Secret,
+    /// Which events, by the names of [`crate::words::NOTIFICATIONS`].
+    pub events: Vec<String>,
+    /// A file of `Name: value` lines that are sent along.
+    pub headers_file: Option<PathBuf>,
+    /// What the body is signed with (HMAC-SHA256).
+    pub secret: Option<Secret>,
+    /// How long one try may take.
+    pub timeout_ms: u64,
+    /// How often it is tried before it is given up.
+    pub attempts: u32,
+}
+
+/// Which snapshots stay. One that breaks any bound goes, oldest first; the newest always stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// At most so many.
+    pub keep_last: u32,
+    /// None older than this.
+    pub keep_for_ms: Option<u64>,
+    /// Not more bytes than this in all.
+    pub max_bytes: Option<u64>,
+}
