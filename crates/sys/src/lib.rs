@@ -9,8 +9,12 @@ pub mod disk;
 pub mod durable;
 pub mod host;
 pub mod process;
+mod random;
 mod real_disk;
+pub mod sim_disk;
 
 pub use clock::{Clock, RealClock, SimClock};
 pub use disk::Disk;
+pub use random::Random;
 pub use real_disk::RealDisk;
+pub use sim_disk::SimDisk;
