@@ -1,0 +1,128 @@
+//! The command line: which command, with which home, and how its end becomes an exit code.
+
+use crate::error::Error;
+use crate::node::{self, Ending};
+use crate::output::say;
+use crate::profile::Profile;
+use crate::switches::{self, Switches};
+use crate::verify::verify_home;
+use crate::{child, files, http, signals, verify_data};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const HELP: &str = "\
+fakenode: a scriptable blockchain node
+
+usage:
+  fakenode start --home DIR [switches]       run until told to stop
+  fakenode version [--output json]           say which version this is; also --version
+  fakenode status --home DIR                 ask a running node; needs --http at its start
+  fakenode verify --home DIR | --data DIR    check what nodes left behind; JSON, exit 1 if anything is wrong
+  fakenode help                              this text
+
+exit codes:
+  0    stopped as asked
+  1    could not run, or data that does not verify
+  2    wrong command line
+  141  nobody reads the output any more
+  others as the switches say
+
+The version and the defaults of switches come from `fakenode.json` beside the executable, or from inside it, else
+the version is $FAKENODE_VERSION. The same keys, with underscores, go to `POST /control` while the node runs.
+";
+
+const EXIT_FAILED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+
+/// The program. Returns the exit code, unless a switch asked for an end by a signal.
+pub fn main(arguments: Vec<String>) -> ExitCode {
+    let code = match dispatch(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            if matches!(error, Error::Usage(_) | Error::Switches(_)) { EXIT_USAGE } else { EXIT_FAILED }
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
+    let flags = switches::take_flags(&mut arguments)?;
+    if let Some(at) = arguments.iter().position(|argument| argument.starts_with("--home=")) {
+        let home = arguments[at].split_off("--home=".len());
+        arguments.splice(at..=at, ["--home".to_owned(), home]);
+    }
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["start", "--home", home] => start(&PathBuf::from(home), &flags),
+        ["version" | "--version"] => version(&flags, false),
+        ["version", "--output" | "-o", "json"] => version(&flags, true),
+        ["status", "--home", home] => status(&PathBuf::from(home)),
+        ["verify", "--home", home] => verify(&verify_home(&PathBuf::from(home))?),
+        ["verify", "--data", data] => verify(&verify_data(&PathBuf::from(data))?),
+        ["help" | "--help" | "-h"] => {
+            say(&format!("{HELP}{}", switches::help()));
+            Ok(0)
+        }
+        [command, ..] if command.starts_with("__") => child::run(&words).map(|()| 0),
+        [] => Err(Error::Usage("no command; see `fakenode help`".to_owned())),
+        _ => Err(Error::Usage(format!("`{}`; see `fakenode help`", words.join(" ")))),
+    }
+}
+
+fn start(home: &std::path::Path, flags: &Map<String, Value>) -> Result<u8, Error> {
+    let profile = Profile::of_this_program()?;
+    match node::run(home, &profile, flags)? {
+        Ending::Exit(code) => Ok(code),
+        Ending::Signal(signal) => {
+            // The first delivery may meet a handler of the runtime, which then steps aside.
+            signals::unblock()?;
+            for _ in 0..10 {
+                signals::raise(signal);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(EXIT_FAILED)
+        }
+    }
+}
+
+fn version(flags: &Map<String, Value>, as_json: bool) -> Result<u8, Error> {
+    let profile = Profile::of_this_program()?;
+    let switches = Switches::from_layers([&profile.switches, flags])?;
+    let version = switches.report_version.unwrap_or(profile.version);
+    let text = json!({ "name": "fakenode", "version": version }).to_string();
+    say(if as_json { &text } else { &version });
+    Ok(0)
+}
+
+fn status(home: &std::path::Path) -> Result<u8, Error> {
+    let path = home.join("http.port");
+    let port = files::read_if_there(&path)?.ok_or_else(|| Error::damaged(&path, "the node does not listen"))?;
+    let body = http::get(&format!("127.0.0.1:{}", port.trim()), "/status")?;
+    say(body.trim());
+    Ok(0)
+}
+
+fn verify(report: &crate::Report) -> Result<u8, Error> {
+    say(&serde_json::to_string_pretty(report).map_err(Error::Switches)?);
+    Ok(if report.ok { 0 } else { EXIT_FAILED })
+}
+
+/// The error and its causes, on one line of standard error.
+fn report(error: &Error) {
+    let mut parts = match error {
+        Error::Locked => vec![error.to_string()],
+        _ => vec![format!("failed to {error}")],
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        parts.push(error.to_string());
+        cause = error.source();
+    }
+    let line = parts.join(": ");
+    // There is nowhere to say that standard error is gone.
+    let _ = writeln!(std::io::stderr(), "fakenode: {line}");
+}
