@@ -17,6 +17,7 @@ use crate::provenance::{self, Provenance};
 use crate::state::{State, Thoroughness, differences, state};
 use crate::switch::{CurrentRelease, current};
 use crate::tree::{self, Entry, Planned, PlannedKind};
+use crate::withdraw::{remove, remove_leftovers};
 
 /// Left free beyond what is needed: the journal and the node must go on writing.
 const ROOM_MARGIN_BYTES: u64 = 16 << 20;
@@ -61,7 +62,11 @@ pub fn stage(disk: &dyn Disk, layout: &Layout, request: &StageRequest) -> Result
     let (program, planned) = plan(disk, request)?;
     finish_earlier_try(disk, layout, &request.name)?;
     match state(disk, layout, &request.name)? {
-        State::Complete(there) => return same_or_occupied(disk, request, &planned, there),
+        State::Complete(there) => {
+            // An earlier try may have stopped before its last sync.
+            sync_parent(disk, &layout.directory(&request.name))?;
+            return same_or_occupied(disk, request, &planned, there);
+        }
         State::Unknown => {
             let path = layout.directory(&request.name);
             return Err(ReleaseError::Foreign { name: request.name.clone(), path });
@@ -87,12 +92,15 @@ pub fn adopt(
     now_ms: i64,
 ) -> Result<Staged, ReleaseError> {
     finish_earlier_try(disk, layout, name)?;
+    let directory = layout.directory(name);
     match state(disk, layout, name)? {
-        State::Complete(provenance) => return Ok(Staged { provenance, changed: false }),
+        State::Complete(provenance) => {
+            sync_parent(disk, &directory)?;
+            return Ok(Staged { provenance, changed: false });
+        }
         State::Missing => return Err(ReleaseError::Incomplete { name: name.clone(), state: "missing".to_owned() }),
         State::Unknown | State::Damaged(_) => {}
     }
-    let directory = layout.directory(name);
     let mut planned = tree::walk(disk, &directory)?;
     let mode = make_program_executable(&mut planned, program, &directory)?;
     let path = directory.join(program);
@@ -109,8 +117,8 @@ pub fn adopt(
     sync_parent(disk, &directory)?;
     let source = format!("adopted from {}", directory.display());
     let provenance = Provenance::new(name.clone(), program.to_owned(), source, now_ms, entries);
-    let path = layout.provenance(name);
-    durable::replace(disk, &path, &provenance.to_bytes(), 0o644).at("write", &path)?;
+    write_pending(disk, layout, &provenance)?;
+    commit(disk, &layout.pending(name), &layout.provenance(name))?;
     Ok(Staged { provenance, changed: true })
 }
 
@@ -212,7 +220,7 @@ fn clear_damaged(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result
     if current(disk, layout)? == CurrentRelease::Release(name.clone()) {
         return Err(ReleaseError::Current { name: name.clone() });
     }
-    crate::withdraw::remove(disk, layout, name)
+    remove(disk, layout, name)
 }
 
 fn build(
@@ -226,8 +234,7 @@ fn build(
     let (directory, staging, pending) = (layout.directory(name), layout.staging(name), layout.pending(name));
     let parent = directory.parent().unwrap_or(Path::new("/"));
     durable::make_directories(disk, parent, 0o755).at("make", parent)?;
-    durable::remove_tree(disk, &staging).at("remove", &staging)?;
-    durable::remove_tree(disk, &pending).at("remove", &pending)?;
+    remove_leftovers(disk, layout, name)?;
     check_room(disk, parent, name, planned)?;
 
     disk.make_directory(&staging, 0o755).at("make", &staging)?;
@@ -238,7 +245,7 @@ fn build(
         (None, Source::File(path) | Source::Directory(path)) => path.display().to_string(),
     };
     let provenance = Provenance::new(name.clone(), program, source, request.now_ms, entries);
-    durable::replace(disk, &pending, &provenance.to_bytes(), 0o644).at("write", &pending)?;
+    write_pending(disk, layout, &provenance)?;
     commit(disk, &staging, &directory)?;
     commit(disk, &pending, &layout.provenance(name))?;
     Ok(provenance)
@@ -265,6 +272,16 @@ fn check_digest(request: &StageRequest, program: &str, entries: &[Entry]) -> Res
         Some(found) => Err(ReleaseError::Digest { name: request.name.clone(), expected, found }),
         None => Err(ReleaseError::Unfit { path: program.into(), why: "a digest is expected of it, and it is a link" }),
     }
+}
+
+/// Under a hidden name, so that it need not be atomic: a torn one counts as none.
+fn write_pending(disk: &dyn Disk, layout: &Layout, provenance: &Provenance) -> Result<(), ReleaseError> {
+    let pending = layout.pending(&provenance.name);
+    durable::remove_tree(disk, &pending).at("remove", &pending)?;
+    let mut writer = disk.create(&pending, 0o644).at("create", &pending)?;
+    writer.write_all(&provenance.to_bytes()).at("write", &pending)?;
+    writer.sync().at("sync", &pending)?;
+    sync_parent(disk, &pending)
 }
 
 fn commit(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), ReleaseError> {

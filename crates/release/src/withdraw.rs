@@ -1,5 +1,7 @@
 //! Taking a release away again.
 
+use std::path::Path;
+
 use ov_sys::disk::Disk;
 use ov_sys::durable;
 use ov_types::ReleaseName;
@@ -40,6 +42,16 @@ pub(crate) fn remove(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Re
     }
     durable::remove_tree(disk, &provenance).at("remove", &provenance)?;
     remove_leftovers(disk, layout, name)
+}
+
+/// If an earlier try moved the tree away but kept the provenance, removes the provenance.
+pub(crate) fn finish_withdrawal(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
+    let there = |path: &Path| durable::exists(disk, path).at("look at", path);
+    if there(&layout.removing(name))? && !there(&layout.directory(name))? {
+        let provenance = layout.provenance(name);
+        durable::remove_tree(disk, &provenance).at("remove", &provenance)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn remove_leftovers(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
