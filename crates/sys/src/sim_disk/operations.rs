@@ -205,8 +205,9 @@ impl Disk for SimDisk {
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.change(|state| {
-            let (from, to) = (state.tree.walk(from, false)?, state.tree.walk(to, false)?);
-            state.tree.link(&from, &to)
+            let from = state.tree.walk(from, false)?.existing()?;
+            let to = state.tree.walk(to, false)?;
+            state.tree.link(from, &to)
         })
     }
 

@@ -239,8 +239,7 @@ impl Tree {
         Ok(id)
     }
 
-    pub(super) fn link(&mut self, from: &Place, to: &Place) -> io::Result<()> {
-        let id = from.existing()?;
+    pub(super) fn link(&mut self, id: Id, to: &Place) -> io::Result<()> {
         to.vacant()?;
         if self.is_directory(id) {
             return Err(Errno::PERM.into());
@@ -265,6 +264,9 @@ impl Tree {
         let id = from.existing()?;
         if to.trail.contains(&id) {
             return Err(Errno::INVAL.into());
+        }
+        if to.target.is_some_and(|replaced| from.trail.contains(&replaced)) {
+            return Err(Errno::NOTEMPTY.into());
         }
         if to.target == Some(id) {
             return Ok(());
