@@ -1,1 +1,5 @@
 //! daemon
+
+pub mod event_log;
+pub mod metrics;
+pub mod request;
