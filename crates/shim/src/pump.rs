@@ -1,0 +1,331 @@
+//! The log pump: what a unit writes goes from a pipe into a file, and never comes back to stop it.
+//!
+//! Bytes are moved by the kernel (`splice`), whatever they are; lines only matter when the file is
+//! rotated. The rotated files in the order of their names and then the current file are exactly
+//! what the unit wrote. When the file cannot be written the bytes are thrown away and counted, and
+//! once it can be again a line in it tells how many are missing. Owns the pipe and the open file.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+
+use crate::protocol::Event;
+use crate::spec::LogSettings;
+
+mod file;
+use file::LogFile;
+
+/// As large as an unprivileged process may make it; a unit that bursts does not wait.
+const PIPE_BYTES: usize = 1024 * 1024;
+/// How much is moved before the shim looks at its other duties.
+const TURN_BYTES_MAX: usize = 8 * PIPE_BYTES;
+/// How far behind the limit a rotation waits for the end of a line.
+const LINE_WAIT_BYTES: u64 = 64 * 1024;
+/// How long until a file that could not be written is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The pump of one unit, over all its runs.
+#[derive(Debug)]
+pub(crate) struct Pump {
+    reader: OwnedFd,
+    writer: OwnedFd,
+    settings: LogSettings,
+    file: Option<LogFile>,
+    /// Set while the file cannot be written.
+    loss: Option<Loss>,
+    lost_bytes: u64,
+    splices: bool,
+    events: Vec<Event>,
+}
+
+#[derive(Debug)]
+struct Loss {
+    bytes: u64,
+    reason: String,
+    retry_at: Instant,
+}
+
+/// What came of an attempt to move bytes.
+enum Moved {
+    Bytes(usize),
+    PipeIsEmpty,
+    Failed(String),
+}
+
+impl Pump {
+    pub(crate) fn new(settings: LogSettings) -> io::Result<Self> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        // Only our end: the unit expects a pipe that makes it wait, as any other.
+        rustix::io::ioctl_fionbio(&reader, true)?;
+        // Where the user's quota for pipes is used up the pipe stays as it is.
+        let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
+        Ok(Self { reader, writer, settings, file: None, loss: None, lost_bytes: 0, splices: true, events: Vec::new() })
+    }
+
+    /// A write end for a process that is about to be launched.
+    ///
+    /// It is opened anew each time: a program that makes its output non-blocking must not do that
+    /// to the next run.
+    pub(crate) fn writer(&self) -> io::Result<OwnedFd> {
+        let path = format!("/proc/self/fd/{}", self.writer.as_raw_fd());
+        File::options().write(true).open(path).map(OwnedFd::from)
+    }
+
+    pub(crate) fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.settings.path
+    }
+
+    pub(crate) fn lost_bytes(&self) -> u64 {
+        self.lost_bytes
+    }
+
+    /// What there is to tell since the last call.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Changes the settings; what was written so far goes where it was meant to go.
+    pub(crate) fn set(&mut self, settings: LogSettings) {
+        if settings.path != self.settings.path {
+            self.drain();
+            self.file = None;
+        }
+        self.settings = settings;
+    }
+
+    /// Rotates as soon as the line that is being written ends.
+    pub(crate) fn rotate(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.ask_for_rotation();
+        } else if let Ok(mut file) = LogFile::open(&self.settings.path) {
+            file.ask_for_rotation();
+            self.file = Some(file);
+        }
+        self.rotate_where_due();
+    }
+
+    /// When the pump wants to be called without having been given anything to read.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let retry = self.loss.as_ref().map(|loss| loss.retry_at);
+        let aged = self.file.as_ref().and_then(|file| file.aged_at(&self.settings));
+        [retry, aged].into_iter().flatten().min()
+    }
+
+    /// Does what its deadline was for.
+    pub(crate) fn on_time(&mut self, now: Instant) {
+        if self.loss.as_ref().is_some_and(|loss| loss.retry_at <= now) {
+            self.try_to_recover(now);
+        }
+        let settings = &self.settings;
+        if let Some(file) = &mut self.file
+            && file.aged_at(settings).is_some_and(|aged_at| aged_at <= now)
+        {
+            file.ask_for_rotation();
+            self.rotate_where_due();
+        }
+    }
+
+    /// Moves what is in the pipe, but no more than the other duties of the shim allow.
+    pub(crate) fn turn(&mut self) {
+        self.move_up_to(TURN_BYTES_MAX);
+    }
+
+    /// Moves all that had been written when this was called.
+    pub(crate) fn drain(&mut self) {
+        self.move_up_to(PIPE_BYTES);
+    }
+
+    fn move_up_to(&mut self, bytes_max: usize) {
+        let mut left = bytes_max;
+        while left > 0 {
+            let moved = if self.loss.is_some() { self.discard(left) } else { self.step(left) };
+            match moved {
+                Moved::Bytes(bytes) => left = left.saturating_sub(bytes),
+                Moved::PipeIsEmpty => return,
+                Moved::Failed(reason) => self.begin_loss(reason),
+            }
+        }
+    }
+
+    /// Moves some bytes into the file, and rotates it where that is due.
+    fn step(&mut self, bytes_max: usize) -> Moved {
+        if let Err(error) = self.open_file() {
+            return Moved::Failed(format!("opening the log: {error}"));
+        }
+        self.rotate_where_due();
+        let Some(file) = &mut self.file else {
+            // It was just rotated; the next step opens the new one.
+            return Moved::Bytes(0);
+        };
+        let room = usize::try_from(file.room(&self.settings)).unwrap_or(usize::MAX);
+        if room == 0 {
+            return self.step_to_end_of_line();
+        }
+        let length = bytes_max.min(room);
+        if !self.splices {
+            return self.copy(length);
+        }
+        let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+        match splice(&self.reader, None, file.as_fd(), None, length, flags) {
+            Ok(0) | Err(Errno::AGAIN) => Moved::PipeIsEmpty,
+            Ok(bytes) => {
+                file.advance(bytes);
+                Moved::Bytes(bytes)
+            }
+            Err(Errno::INTR) => Moved::Bytes(0),
+            // A file system that cannot: from now on through a buffer.
+            Err(Errno::INVAL) => {
+                self.splices = false;
+                Moved::Bytes(0)
+            }
+            Err(error) => Moved::Failed(io::Error::from(error).to_string()),
+        }
+    }
+
+    /// Over the limit: bytes go through a buffer, so that the end of the line is seen.
+    fn step_to_end_of_line(&mut self) -> Moved {
+        let mut buffer = [0; 4096];
+        let bytes = match rustix::io::read(&self.reader, &mut buffer) {
+            Ok(0) | Err(Errno::AGAIN) => return Moved::PipeIsEmpty,
+            Ok(bytes) => buffer.get(..bytes).unwrap_or_default(),
+            Err(Errno::INTR) => return Moved::Bytes(0),
+            Err(error) => return Moved::Failed(io::Error::from(error).to_string()),
+        };
+        let line_end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        let (line, rest) = bytes.split_at(line_end);
+        for part in [line, rest] {
+            self.write(part);
+            self.rotate_where_due();
+        }
+        Moved::Bytes(bytes.len())
+    }
+
+    fn copy(&mut self, length: usize) -> Moved {
+        let mut buffer = [0; 16 * 1024];
+        let length = length.min(buffer.len());
+        match rustix::io::read(&self.reader, buffer.get_mut(..length).unwrap_or_default()) {
+            Ok(0) | Err(Errno::AGAIN) => Moved::PipeIsEmpty,
+            Ok(bytes) => {
+                self.write(buffer.get(..bytes).unwrap_or_default());
+                Moved::Bytes(bytes)
+            }
+            Err(Errno::INTR) => Moved::Bytes(0),
+            Err(error) => Moved::Failed(io::Error::from(error).to_string()),
+        }
+    }
+
+    /// Writes bytes that are in our hands already; what cannot be written is lost.
+    fn write(&mut self, bytes: &[u8]) {
+        let mut written = 0;
+        if self.loss.is_none() && !bytes.is_empty() {
+            let result = self.open_file().and_then(|()| match &mut self.file {
+                Some(file) => file.write(bytes, &mut written),
+                None => Ok(()),
+            });
+            if let Err(error) = result {
+                self.begin_loss(error.to_string());
+            }
+        }
+        self.count_lost(bytes.len() - written);
+    }
+
+    /// Makes sure that there is a file, and that it is still the one that others see.
+    fn open_file(&mut self) -> io::Result<()> {
+        let in_place = self.file.as_mut().map_or(Ok(false), LogFile::is_in_place)?;
+        if !in_place {
+            self.file = Some(LogFile::open(&self.settings.path)?);
+        }
+        Ok(())
+    }
+
+    fn rotate_where_due(&mut self) {
+        let Some(file) = &mut self.file else {
+            return;
+        };
+        if !file.may_rotate_here(&self.settings) {
+            return;
+        }
+        match file.rotate(&self.settings) {
+            Ok(rotated) => {
+                self.file = None;
+                self.events.push(Event::Rotated { path: rotated });
+            }
+            Err(error) => {
+                // Better a file that is too long than bytes that are lost.
+                file.forgive_rotation();
+                let path = self.settings.path.display();
+                let text = format!("rotating the log `{path}`: {error}; it grows on");
+                self.events.push(Event::Trouble { text });
+            }
+        }
+    }
+
+    fn begin_loss(&mut self, reason: String) {
+        let retry_at = Instant::now() + RETRY_AFTER;
+        self.events.push(Event::LogLost { bytes: self.lost_bytes, reason: reason.clone() });
+        self.loss = Some(Loss { bytes: 0, reason, retry_at });
+    }
+
+    fn count_lost(&mut self, bytes: usize) {
+        self.lost_bytes += bytes as u64;
+        if let Some(loss) = &mut self.loss {
+            loss.bytes += bytes as u64;
+        }
+    }
+
+    /// Throws away what is in the pipe.
+    fn discard(&mut self, bytes_max: usize) -> Moved {
+        let mut buffer = [0; 16 * 1024];
+        let length = bytes_max.min(buffer.len());
+        match rustix::io::read(&self.reader, buffer.get_mut(..length).unwrap_or_default()) {
+            Ok(bytes) if bytes > 0 => {
+                self.count_lost(bytes);
+                Moved::Bytes(bytes)
+            }
+            _ => Moved::PipeIsEmpty,
+        }
+    }
+
+    /// Tells in the file what is missing; if that can be written, so can the rest.
+    fn try_to_recover(&mut self, now: Instant) {
+        let Some(loss) = self.loss.take() else {
+            return;
+        };
+        let told = self.open_file().and_then(|()| match &mut self.file {
+            Some(file) => file.tell_loss(loss.bytes, &loss.reason),
+            None => Ok(()),
+        });
+        match told {
+            Ok(()) => {
+                self.events.push(Event::LogLost { bytes: self.lost_bytes, reason: loss.reason });
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.loss = Some(Loss { reason, retry_at: now + RETRY_AFTER, ..loss });
+            }
+        }
+    }
+}
+
+/// The name under which a log is kept when it is rotated.
+pub(crate) fn rotated_path(path: &Path, stamp: &str, counter: u64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{stamp}-{counter:06}"));
+    name.into()
+}
+
+/// Reads from a file at a place, for looking back at the last byte.
+fn byte_at(file: &File, offset: u64) -> io::Result<u8> {
+    let mut byte = [0];
+    std::os::unix::fs::FileExt::read_exact_at(file, &mut byte, offset)?;
+    Ok(byte[0])
+}

@@ -1,0 +1,195 @@
+//! The file that the pump writes, and its rotated predecessors.
+//!
+//! The file is not opened for appending, which `splice` refuses; nobody else writes it. Owns the
+//! position in the file and the decision where it may be cut.
+
+use std::fs::{self, File};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{LINE_WAIT_BYTES, byte_at, rotated_path};
+use crate::clock::{compact_utc, now_unix_ms};
+use crate::spec::LogSettings;
+
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: File,
+    /// Where the next byte goes.
+    position: u64,
+    born_at: Instant,
+    /// Set when a rotation is due: where the file was then.
+    rotate_from: Option<u64>,
+    /// A rotation that failed is not tried again before the file has grown by another limit.
+    limit_base: u64,
+}
+
+impl LogFile {
+    /// Opens the log and goes to its end.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).mode(0o640).open(path)?;
+        let position = file.seek(SeekFrom::End(0))?;
+        let born = file.metadata().and_then(|metadata| metadata.created()).ok();
+        let age = born.and_then(|born| SystemTime::now().duration_since(born).ok());
+        let now = Instant::now();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            position,
+            born_at: age.and_then(|age| now.checked_sub(age)).unwrap_or(now),
+            rotate_from: None,
+            limit_base: 0,
+        })
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.position += bytes as u64;
+    }
+
+    /// Whether the file still has a name. Follows one that somebody cut short, instead of leaving
+    /// a hole in it.
+    pub(super) fn is_in_place(&mut self) -> io::Result<bool> {
+        let metadata = self.file.metadata()?;
+        if metadata.len() < self.position {
+            self.position = self.file.seek(SeekFrom::End(0))?;
+        }
+        Ok(metadata.nlink() > 0)
+    }
+
+    /// How many bytes fit before the limit; none when a rotation is due.
+    pub(super) fn room(&self, settings: &LogSettings) -> u64 {
+        match (self.rotate_from, settings.bytes_max) {
+            (Some(_), _) => 0,
+            (None, 0) => u64::MAX,
+            (None, bytes_max) => (self.limit_base + bytes_max).saturating_sub(self.position),
+        }
+    }
+
+    /// When the file is so old that it is to be rotated.
+    pub(super) fn aged_at(&self, settings: &LogSettings) -> Option<Instant> {
+        let waits = settings.rotate_every_seconds > 0 && self.rotate_from.is_none();
+        let age = Duration::from_secs(settings.rotate_every_seconds);
+        if waits { self.born_at.checked_add(age) } else { None }
+    }
+
+    pub(super) fn ask_for_rotation(&mut self) {
+        // An empty file is as good as a new one.
+        if self.position == 0 {
+            self.born_at = Instant::now();
+        } else {
+            self.rotate_from.get_or_insert(self.position);
+        }
+    }
+
+    /// Whether a rotation is due and the file ends with a whole line, or has waited long enough.
+    pub(super) fn may_rotate_here(&mut self, settings: &LogSettings) -> bool {
+        if self.room(settings) > 0 || self.position == 0 {
+            return false;
+        }
+        let from = *self.rotate_from.get_or_insert(self.position);
+        let ends_line = byte_at(&self.file, self.position - 1).is_ok_and(|byte| byte == b'\n');
+        ends_line || self.position >= from + LINE_WAIT_BYTES
+    }
+
+    /// Gives up a rotation that failed.
+    pub(super) fn forgive_rotation(&mut self) {
+        self.rotate_from = None;
+        self.limit_base = self.position;
+        self.born_at = Instant::now();
+    }
+
+    /// Renames the file, and removes the oldest that are too many. The counter alone decides the
+    /// order; the time in the name never goes back even if the clock does, so that names sort too.
+    pub(super) fn rotate(&mut self, settings: &LogSettings) -> io::Result<PathBuf> {
+        let mut rotated = rotated_files(&self.path)?;
+        let (stamp, counter) = match rotated.last() {
+            Some(last) => (last.stamp.as_str(), last.counter + 1),
+            None => ("", 1),
+        };
+        let now = compact_utc(now_unix_ms() / 1000);
+        let path = rotated_path(&self.path, stamp.max(&now), counter);
+        fs::rename(&self.path, &path)?;
+        let keep = usize::try_from(settings.keep).unwrap_or(usize::MAX);
+        if keep > 0 && rotated.len() >= keep {
+            for old in rotated.drain(..rotated.len() + 1 - keep) {
+                // It may be in somebody's hands; the next rotation tries again.
+                let _ = fs::remove_file(old.path);
+            }
+        }
+        Ok(path)
+    }
+
+    /// Writes all of it, or as much as fits: `written` counts it.
+    pub(super) fn write(&mut self, bytes: &[u8], written: &mut usize) -> io::Result<()> {
+        while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
+            match self.file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    *written += count;
+                    self.position += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the line that tells of lost bytes, whole or not at all.
+    pub(super) fn tell_loss(&mut self, bytes: u64, reason: &str) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let start = self.position;
+        let ends_line = start == 0 || byte_at(&self.file, start - 1)? == b'\n';
+        let line_end = if ends_line { "" } else { "\n" };
+        let line = format!("{line_end}[omnivisor] {bytes} bytes of output were lost: {reason}\n");
+        self.write(line.as_bytes(), &mut 0).inspect_err(|_| {
+            let _ = self.file.set_len(start);
+            let _ = self.file.seek(SeekFrom::Start(start));
+            self.position = start;
+        })
+    }
+}
+
+/// A rotated file: `<log>.<stamp>-<counter>`, perhaps with the ending of a compressor.
+#[derive(Debug)]
+pub(super) struct Rotated {
+    path: PathBuf,
+    stamp: String,
+    counter: u64,
+}
+
+/// The rotated files of a log, oldest first.
+fn rotated_files(log: &Path) -> io::Result<Vec<Rotated>> {
+    let directory = match log.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let name = log.file_name().unwrap_or_default().to_string_lossy();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let entry_name = entry.file_name();
+        let Some((stamp, counter)) = entry_name
+            .to_str()
+            .and_then(|entry| entry.strip_prefix(&*name)?.strip_prefix('.'))
+            .and_then(|rest| rest.split_once('-'))
+        else {
+            continue;
+        };
+        let digits = counter.split('.').next().unwrap_or_default();
+        if let (true, Ok(counter)) = (stamp.ends_with('Z'), digits.parse()) {
+            found.push(Rotated { path: entry.path(), stamp: stamp.to_owned(), counter });
+        }
+    }
+    found.sort_by_key(|rotated| rotated.counter);
+    Ok(found)
+}
