@@ -11,7 +11,6 @@ use std::time::Duration;
 
 const LINGER: Duration = Duration::from_secs(600);
 const HOP: Duration = Duration::from_millis(20);
-const HOPPING_MS: u64 = 60_000;
 
 /// Starts a child that lingers; its pid appears in `HOME/pids/NAME`.
 pub(crate) fn spawn_lingering(home: &Path, name: &str, ignore_term: bool) -> Result<(), Error> {
@@ -24,8 +23,9 @@ pub(crate) fn spawn_detached(home: &Path, ignore_term: bool) -> Result<(), Error
 }
 
 /// Starts a chain of processes, each of which starts the next and exits.
-pub(crate) fn spawn_hopper() -> Result<(), Error> {
-    spawn_and_wait(&[HOP_COMMAND, &(time::now_ms() + HOPPING_MS).to_string()])
+pub(crate) fn spawn_hopper(home: &Path, hopping_ms: u64) -> Result<(), Error> {
+    let until_ms = (time::now_ms() + hopping_ms).to_string();
+    spawn_and_wait(&[HOP_COMMAND, &home.to_string_lossy(), &until_ms])
 }
 
 pub(crate) const LINGER_COMMAND: &str = "__linger";
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
             own_session()?;
             spawn_lingering(Path::new(home), "detached", *ignore_term == "yes")
         }
-        [HOP_COMMAND, until_ms] => hop(until_ms),
+        [HOP_COMMAND, home, until_ms] => hop(Path::new(home), until_ms),
         _ => Err(Error::Usage(format!("unknown command `{}`", arguments.join(" ")))),
     }
 }
@@ -58,13 +58,16 @@ fn linger(home: &Path, name: &str, ignore_term: bool) -> Result<(), Error> {
     Ok(())
 }
 
-fn hop(until_ms: &str) -> Result<(), Error> {
+fn hop(home: &Path, until_ms: &str) -> Result<(), Error> {
     // Fails if this process leads a group already, which is as good.
     let _ = own_session();
+    let folder = home.join("pids");
+    files::make_directory(&folder)?;
+    files::append_line(&folder.join("hops"), &std::process::id().to_string())?;
     sleep(HOP);
     let until: u64 = until_ms.parse().unwrap_or(0);
     if time::now_ms() < until {
-        spawn(&[HOP_COMMAND, until_ms]).map(drop)?;
+        spawn(&[HOP_COMMAND, &home.to_string_lossy(), until_ms]).map(drop)?;
     }
     Ok(())
 }

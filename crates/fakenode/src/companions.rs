@@ -22,7 +22,7 @@ pub(crate) fn start(home: &Path, shared: &Arc<Shared>, switches: &Switches) -> R
         child::spawn_detached(home, switches.helpers_ignore_term)?;
     }
     for _ in 0..switches.hoppers {
-        child::spawn_hopper()?;
+        child::spawn_hopper(home, switches.hopping_ms)?;
     }
     if switches.leak_mib_per_second > 0 {
         let (rate, most) = (switches.leak_mib_per_second, switches.leak_mib_max);

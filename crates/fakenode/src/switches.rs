@@ -195,7 +195,8 @@ switches! {
         children: u64 = 0, "Spawn N children that live on until told to stop; pids in HOME/pids.";
         detach: bool = false, "Double fork a process into its own session; its pid in HOME/pids/detached.";
         helpers_ignore_term: bool = false, "The processes made by children and detach ignore SIGTERM.";
-        hoppers: u64 = 0, "Start N chains of processes that each detach a successor and exit, for a minute.";
+        hoppers: u64 = 0, "Start N chains of processes that each detach a successor and exit; pids in HOME/pids/hops.";
+        hopping_ms: u64 = 60_000, "How long the chains go on.";
     }
     "Output" {
         quiet: bool = false, "Print nothing but the flood.";
