@@ -1,5 +1,9 @@
 //! daemon
 
+pub mod compress;
 pub mod event_log;
 pub mod metrics;
 pub mod request;
+pub mod scout;
+pub mod systemd;
+pub mod watch;
