@@ -1,5 +1,6 @@
 //! Every change of releases, stopped at every operation: what is found then is old or new, and doing it again
 //! ends where doing it once would have.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -75,10 +76,9 @@ fn stopped_everywhere(
             disk.fail_at(operation, fault);
             assert!(act(&disk).is_err(), "nothing happened at operation {operation}");
             assert!(!disk.is_alive());
-            if seed == 0 {
-                disk.kill()
-            } else {
-                disk.crash(seed * 1000 + operation)
+            match seed {
+                0 => disk.kill(),
+                _ => disk.crash(seed * 1000 + operation),
             }
             check(&disk);
             act(&disk).unwrap_or_else(|error| panic!("operation {operation}, seed {seed}: {error:?}"));

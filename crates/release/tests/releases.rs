@@ -1,4 +1,5 @@
 //! What staging, switching, listing and withdrawing do, and what they refuse.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
