@@ -8,7 +8,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,12 @@ pub struct UnitDir {
 }
 
 impl UnitDir {
+    /// Opens the directory, and makes it if it is not there.
+    pub fn open_or_create(path: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Self::open(path)
+    }
+
     /// Opens a directory that exists.
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = path.canonicalize()?;
