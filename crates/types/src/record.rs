@@ -45,9 +45,6 @@ pub enum Outcome {
     Withdrawn,
 }
 
-/// Where an undo leads, once every step is undone.
-pub type Toward = Outcome;
-
 /// One record of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -69,6 +66,9 @@ pub enum Record {
         plan: Plan,
         /// Its steps, in order.
         steps: Vec<Step>,
+        /// What its steps found out before the journal segment that restates it; empty for a new plan.
+        #[serde(default)]
+        facts: StepFacts,
     },
     /// A step begins (again).
     StepStarted {
@@ -133,7 +133,7 @@ pub enum Record {
         /// Which upgrade.
         plan: PlanId,
         /// Where that leads.
-        toward: Toward,
+        toward: Outcome,
         /// Why.
         because: Problem,
     },
@@ -145,6 +145,13 @@ pub enum Record {
         plan: PlanId,
         /// Why, and what to do.
         because: Problem,
+    },
+    /// A person lets an upgrade that needed one go on.
+    Resumed {
+        /// When.
+        at: Moment,
+        /// Which upgrade.
+        plan: PlanId,
     },
     /// The upgrade is over.
     Ended {
@@ -224,6 +231,7 @@ impl Record {
             | Record::Triggered { at, .. }
             | Record::TurnedBack { at, .. }
             | Record::NeedsOperator { at, .. }
+            | Record::Resumed { at, .. }
             | Record::Ended { at, .. }
             | Record::UnitWanted { at, .. }
             | Record::UnitSuspended { at, .. }
@@ -245,6 +253,7 @@ impl Record {
             | Record::Triggered { plan, .. }
             | Record::TurnedBack { plan, .. }
             | Record::NeedsOperator { plan, .. }
+            | Record::Resumed { plan, .. }
             | Record::Ended { plan, .. } => Some(*plan),
             _ => None,
         }

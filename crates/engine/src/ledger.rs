@@ -1,0 +1,415 @@
+//! The ledger: what the journal says, and nothing else. It changes only by [`Ledger::apply`], one record at a time,
+//! the same way while the daemon runs and after a crash.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ov_types::record::{Outcome, StepFacts};
+use ov_types::{Direction, ExitStatus, Height, Moment, ParkReason, Plan, PlanId, Problem, Record, Step, UnitName};
+
+/// Upgrades that are over and still remembered. Older ones are in the journal's older segments.
+const ENDED_MAX: usize = 200;
+
+/// How far an upgrade is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Towards the new release, at this step. Attempt 0: the step has not begun.
+    Forward {
+        /// The step.
+        step: Step,
+        /// How often it was begun.
+        attempt: u32,
+        /// Why the last attempt failed.
+        problem: Option<Problem>,
+    },
+    /// All preparation is done, and not yet declared armed.
+    Prepared,
+    /// Waiting for its trigger.
+    Armed,
+    /// All steps are done, and the end is not yet declared.
+    Finished,
+    /// Back to the old release, undoing this step. Attempt 0: the undoing has not begun.
+    Backward {
+        /// The step.
+        step: Step,
+        /// How often its undoing was begun.
+        attempt: u32,
+        /// Where this leads.
+        toward: Outcome,
+    },
+    /// Every step is undone, and the end is not yet declared.
+    Undone {
+        /// What the end will be.
+        toward: Outcome,
+    },
+    /// Only a person may decide.
+    NeedsOperator {
+        /// What goes on when they let it.
+        then: Box<Phase>,
+    },
+    /// Over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// A plan and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The plan.
+    pub plan: Plan,
+    /// Its steps, in order.
+    pub steps: Vec<Step>,
+    /// How far it is.
+    pub phase: Phase,
+    /// What its steps found out.
+    pub facts: StepFacts,
+    /// Why it turned round or needs an operator.
+    pub because: Option<Problem>,
+    /// When it was learned.
+    pub added: Moment,
+    /// When it was over.
+    pub ended: Option<Moment>,
+}
+
+impl Entry {
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// Whether its trigger was reached and it is not over: no other upgrade may be in this part.
+    pub fn is_in_window(&self) -> bool {
+        fn within(phase: &Phase) -> bool {
+            match phase {
+                Phase::Forward { step, .. } | Phase::Backward { step, .. } => !step.is_preparation(),
+                Phase::Finished => true,
+                Phase::NeedsOperator { then } => within(then),
+                Phase::Prepared | Phase::Armed | Phase::Undone { .. } | Phase::Ended { .. } => false,
+            }
+        }
+        within(&self.phase)
+    }
+
+    /// Whether the units must be down now: from the beginning of `stop` to the beginning of `start`, and back.
+    pub fn holds_units(&self) -> bool {
+        fn holds(phase: &Phase) -> bool {
+            match phase {
+                Phase::Forward { step, attempt, .. } => match step {
+                    Step::Stop => *attempt > 0,
+                    Step::Keep | Step::Switch | Step::Migrate => true,
+                    Step::Start => *attempt == 0,
+                    _ => false,
+                },
+                Phase::Backward { step, attempt, .. } => match step {
+                    Step::Start => *attempt > 0,
+                    Step::Keep | Step::Switch | Step::Migrate => true,
+                    Step::Stop => *attempt == 0,
+                    _ => false,
+                },
+                Phase::NeedsOperator { then } => holds(then),
+                _ => false,
+            }
+        }
+        holds(&self.phase)
+    }
+
+    /// The step after this one.
+    fn after(&self, step: Step) -> Option<Step> {
+        self.steps.iter().copied().find(|next| *next > step)
+    }
+
+    /// The step before this one.
+    fn before(&self, step: Step) -> Option<Step> {
+        self.steps.iter().rev().copied().find(|previous| *previous < step)
+    }
+}
+
+/// What the journal says about one unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitLedger {
+    /// A person wants it up.
+    pub wanted: bool,
+    /// A person holds its launches.
+    pub suspended: bool,
+    /// Why it is parked.
+    pub parked: Option<ParkReason>,
+}
+
+impl Default for UnitLedger {
+    fn default() -> Self {
+        Self { wanted: true, suspended: false, parked: None }
+    }
+}
+
+/// How the main process ended last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastEnd {
+    /// When.
+    pub at: Moment,
+    /// How.
+    pub status: Option<ExitStatus>,
+    /// At which height it was last seen.
+    pub height: Option<Height>,
+    /// In which boot of the machine.
+    pub boot: String,
+}
+
+/// The fold of the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    pub(crate) entries: BTreeMap<PlanId, Entry>,
+    pub(crate) units: BTreeMap<UnitName, UnitLedger>,
+    pub(crate) last_end: Option<LastEnd>,
+    pub(crate) sign_state: Option<(i64, i64, i64)>,
+    pub(crate) boot: String,
+    pub(crate) plans_counted: u64,
+}
+
+/// A record that cannot follow those before it: the journal was written by something else, or by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IllegalRecord {
+    /// What was wrong.
+    pub why: String,
+}
+
+impl fmt::Display for IllegalRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for IllegalRecord {}
+
+impl Ledger {
+    /// Folds records.
+    pub fn fold<'a>(records: impl IntoIterator<Item = &'a Record>) -> Result<Self, IllegalRecord> {
+        let mut ledger = Self::default();
+        for record in records {
+            ledger.apply(record)?;
+        }
+        Ok(ledger)
+    }
+
+    /// Upgrades, oldest first.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// An upgrade.
+    pub fn entry(&self, id: PlanId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    /// What a person wants of a unit.
+    pub fn unit(&self, name: &UnitName) -> UnitLedger {
+        self.units.get(name).cloned().unwrap_or_default()
+    }
+
+    /// How the main process ended last.
+    pub fn last_end(&self) -> Option<&LastEnd> {
+        self.last_end.as_ref()
+    }
+
+    /// The highest thing a validator was seen to have signed: height, round, step.
+    pub fn sign_state(&self) -> Option<(i64, i64, i64)> {
+        self.sign_state
+    }
+
+    /// The number the next plan gets.
+    pub fn next_plan(&self) -> PlanId {
+        PlanId(self.plans_counted + 1)
+    }
+
+    /// Takes one record in. An illegal one changes nothing.
+    pub fn apply(&mut self, record: &Record) -> Result<(), IllegalRecord> {
+        match record {
+            Record::DaemonStarted { boot, .. } => self.boot.clone_from(boot),
+            Record::PlanAdded { at, plan, steps, facts } => self.add(*at, plan, steps, facts)?,
+            Record::UnitWanted { unit, up, .. } => self.unit_mut(unit).wanted = *up,
+            Record::UnitSuspended { unit, suspended, .. } => self.unit_mut(unit).suspended = *suspended,
+            Record::UnitParked { unit, reason, .. } => self.unit_mut(unit).parked = Some(reason.clone()),
+            Record::UnitReleased { unit, .. } => self.unit_mut(unit).parked = None,
+            Record::SignStateSeen { height, round, step, .. } => {
+                self.sign_state = self.sign_state.max(Some((*height, *round, *step)));
+            }
+            Record::MainEnded { at, status, height } => {
+                self.last_end = Some(LastEnd { at: *at, status: *status, height: *height, boot: self.boot.clone() });
+            }
+            Record::StepStarted { .. }
+            | Record::StepDone { .. }
+            | Record::StepFailed { .. }
+            | Record::Armed { .. }
+            | Record::Triggered { .. }
+            | Record::TurnedBack { .. }
+            | Record::NeedsOperator { .. }
+            | Record::Resumed { .. }
+            | Record::Ended { .. } => self.apply_to_entry(record)?,
+        }
+        Ok(())
+    }
+
+    fn unit_mut(&mut self, name: &UnitName) -> &mut UnitLedger {
+        self.units.entry(name.clone()).or_default()
+    }
+
+    fn add(&mut self, at: Moment, plan: &Plan, steps: &[Step], facts: &StepFacts) -> Result<(), IllegalRecord> {
+        let illegal = |why: String| Err(IllegalRecord { why });
+        if plan.id.0 <= self.plans_counted {
+            return illegal(format!("plan {} is not newer than plan {}", plan.id, self.plans_counted));
+        }
+        let Some(first) = steps.first().copied() else {
+            return illegal(format!("plan {} has no steps", plan.id));
+        };
+        if !steps.windows(2).all(|pair| pair[0] < pair[1]) {
+            return illegal(format!("plan {} has its steps out of order", plan.id));
+        }
+        self.plans_counted = plan.id.0;
+        let phase = Phase::Forward { step: first, attempt: 0, problem: None };
+        let entry = Entry {
+            plan: plan.clone(),
+            steps: steps.to_vec(),
+            phase,
+            facts: facts.clone(),
+            because: None,
+            added: at,
+            ended: None,
+        };
+        self.entries.insert(plan.id, entry);
+        Ok(())
+    }
+
+    fn apply_to_entry(&mut self, record: &Record) -> Result<(), IllegalRecord> {
+        let Some(entry) = record.plan().and_then(|plan| self.entries.get_mut(&plan)) else {
+            return Err(IllegalRecord { why: format!("a record is about an unknown plan: {record:?}") });
+        };
+        let Some(next) = next_phase(entry, record) else {
+            let why = format!("plan {} in phase {:?} cannot be followed by {record:?}", entry.plan.id, entry.phase);
+            return Err(IllegalRecord { why });
+        };
+        match record {
+            Record::StepDone { facts, .. } => merge(&mut entry.facts, facts),
+            Record::TurnedBack { because, .. } | Record::NeedsOperator { because, .. } => {
+                entry.because = Some(because.clone());
+            }
+            Record::Ended { at, .. } => entry.ended = Some(*at),
+            _ => {}
+        }
+        entry.phase = next;
+        self.forget_old_entries();
+        Ok(())
+    }
+
+    fn forget_old_entries(&mut self) {
+        let over: Vec<PlanId> =
+            self.entries.values().filter(|entry| entry.is_over()).map(|entry| entry.plan.id).collect();
+        for id in over.iter().take(over.len().saturating_sub(ENDED_MAX)) {
+            self.entries.remove(id);
+        }
+    }
+}
+
+/// Later facts win; what a step does not mention stays.
+fn merge(facts: &mut StepFacts, more: &StepFacts) {
+    let StepFacts { previous, snapshot, format, gap_ms, note } = more.clone();
+    facts.previous = previous.or(facts.previous.take());
+    facts.snapshot = snapshot.or(facts.snapshot.take());
+    facts.format = format.or(facts.format.take());
+    facts.gap_ms = gap_ms.or(facts.gap_ms);
+    facts.note = note.or(facts.note.take());
+}
+
+/// The transition function of an upgrade: total, and `None` where the record is illegal.
+fn next_phase(entry: &Entry, record: &Record) -> Option<Phase> {
+    match (&entry.phase, record) {
+        (_, Record::NeedsOperator { .. }) if !entry.is_over() => {
+            let then = match &entry.phase {
+                Phase::NeedsOperator { then } => then.clone(),
+                other => Box::new(other.clone()),
+            };
+            Some(Phase::NeedsOperator { then })
+        }
+        (Phase::NeedsOperator { then }, Record::Resumed { .. }) => Some((**then).clone()),
+        (Phase::NeedsOperator { then }, Record::TurnedBack { .. }) => turned(entry, then, record),
+        (phase, Record::TurnedBack { .. }) => turned(entry, phase, record),
+        (Phase::Forward { step, attempt, problem }, _) => forward(entry, *step, *attempt, problem.as_ref(), record),
+        (Phase::Backward { step, attempt, toward }, _) => backward(entry, *step, *attempt, *toward, record),
+        (Phase::Prepared, Record::Armed { .. }) => Some(Phase::Armed),
+        (Phase::Armed, Record::Triggered { .. }) => {
+            let step = entry.steps.iter().copied().find(|step| !step.is_preparation())?;
+            Some(Phase::Forward { step, attempt: 0, problem: None })
+        }
+        (Phase::Finished, Record::Ended { outcome: Outcome::Committed, .. }) => {
+            Some(Phase::Ended { outcome: Outcome::Committed })
+        }
+        (Phase::Undone { toward }, Record::Ended { outcome, .. }) if outcome == toward => {
+            Some(Phase::Ended { outcome: *outcome })
+        }
+        _ => None,
+    }
+}
+
+fn forward(entry: &Entry, step: Step, attempt: u32, problem: Option<&Problem>, record: &Record) -> Option<Phase> {
+    match record {
+        Record::StepStarted { step: started, direction: Direction::Forward, attempt: number, .. }
+            if *started == step && *number > attempt =>
+        {
+            Some(Phase::Forward { step, attempt: *number, problem: problem.cloned() })
+        }
+        Record::StepFailed { step: failed, direction: Direction::Forward, problem, .. }
+            if *failed == step && attempt > 0 =>
+        {
+            Some(Phase::Forward { step, attempt, problem: Some(problem.clone()) })
+        }
+        Record::StepDone { step: done, direction: Direction::Forward, .. } if *done == step && attempt > 0 => {
+            Some(match entry.after(step) {
+                None => Phase::Finished,
+                Some(next) if step.is_preparation() && !next.is_preparation() => Phase::Prepared,
+                Some(next) => Phase::Forward { step: next, attempt: 0, problem: None },
+            })
+        }
+        _ => None,
+    }
+}
+
+fn backward(entry: &Entry, step: Step, attempt: u32, toward: Outcome, record: &Record) -> Option<Phase> {
+    match record {
+        Record::StepStarted { step: started, direction: Direction::Backward, attempt: number, .. }
+            if *started == step && *number > attempt =>
+        {
+            Some(Phase::Backward { step, attempt: *number, toward })
+        }
+        Record::StepFailed { step: failed, direction: Direction::Backward, .. } if *failed == step && attempt > 0 => {
+            Some(Phase::Backward { step, attempt, toward })
+        }
+        Record::StepDone { step: done, direction: Direction::Backward, .. } if *done == step && attempt > 0 => {
+            Some(match entry.before(step) {
+                None => Phase::Undone { toward },
+                Some(previous) => Phase::Backward { step: previous, attempt: 0, toward },
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Where an upgrade that turns round begins to undo: at the step it was in, whether or not that was begun, since a
+/// step that failed half-way must be undone too; never once there is no way back.
+fn turned(entry: &Entry, phase: &Phase, record: &Record) -> Option<Phase> {
+    let Record::TurnedBack { toward, .. } = record else { return None };
+    if *toward == Outcome::Committed {
+        return None;
+    }
+    let last_prepared = || entry.steps.iter().rev().copied().find(|step| step.is_preparation());
+    let begin = |step: Step| Phase::Backward { step, attempt: 0, toward: *toward };
+    match phase {
+        Phase::Forward { step, attempt, .. } => {
+            let limit = Step::point_of_no_return(entry.plan.on_failure);
+            let open = *step < limit || (*step == limit && *attempt == 0);
+            let from = if *attempt > 0 { Some(*step) } else { entry.before(*step) };
+            open.then(|| from.map_or(Phase::Undone { toward: *toward }, begin))
+        }
+        Phase::Prepared | Phase::Armed => Some(last_prepared().map_or(Phase::Undone { toward: *toward }, begin)),
+        _ => None,
+    }
+}

@@ -1,0 +1,271 @@
+//! The whole node as one machine: units, upgrades, the watch over the height; composed, and still pure.
+
+use std::collections::BTreeMap;
+
+use ov_types::{
+    EngineSettings, EventKind, Height, Moment, ParkReason, PlanId, Record, Step, Trigger, UnitName, UnitState,
+};
+
+use crate::ledger::{Entry, Ledger, Phase};
+use crate::unit::{Doing, Unit};
+use crate::{Action, Effect, Input, Pace, Wish};
+
+mod happened;
+mod units;
+mod upgrades;
+
+/// Rounds of settling after one input. Each round takes at least one action, and a few dozen is the most there can
+/// be; the bound only keeps a mistake here from becoming an endless loop there.
+const ROUNDS_MAX: usize = 1_000;
+
+/// What is known of an upgrade since the daemon started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Active {
+    /// A step was begun and has not ended.
+    pub(crate) in_flight: bool,
+    /// When it was begun.
+    began_ms: u64,
+    /// Not to be begun again before this time.
+    pub(crate) retry_at_ms: Option<u64>,
+    /// How often main ended by itself while it was being proven.
+    exits: u32,
+    /// It is due, whatever its trigger: a person said so, or the node halted for it.
+    pub(crate) due: bool,
+    /// The node halted for it: the old release is not launched again.
+    halted: bool,
+}
+
+/// A node.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub(crate) settings: EngineSettings,
+    pub(crate) ledger: Ledger,
+    pub(crate) units: BTreeMap<UnitName, Unit>,
+    pub(crate) active: BTreeMap<PlanId, Active>,
+    pub(crate) now: Moment,
+    found: bool,
+    consulting: bool,
+    pub(crate) shutting_down: bool,
+    pub(crate) hurry: bool,
+    exit_told: bool,
+    height: Option<(Height, u64)>,
+    pace: Pace,
+    stuck_told: bool,
+    main_ended: Option<Moment>,
+    pub(crate) actions: Vec<Action>,
+}
+
+/// One unit, as others may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitView {
+    /// What it is doing.
+    pub state: UnitState,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Its present or last launch.
+    pub run: ov_types::RunId,
+    /// When that was, on the monotonic clock, while it runs.
+    pub since_ms: Option<u64>,
+    /// How long until it is launched again.
+    pub launch_in_ms: Option<u64>,
+    /// Launches since the daemon started.
+    pub launches: u64,
+    /// How it ended last.
+    pub last_exit: Option<ov_types::ExitStatus>,
+    /// What its health probe said.
+    pub healthy: Option<bool>,
+    /// A person wants it up.
+    pub wanted: bool,
+    /// Its launches are held.
+    pub suspended: bool,
+    /// Why it is parked.
+    pub parked: Option<ParkReason>,
+    /// What it waits for.
+    pub waiting_for: Option<String>,
+}
+
+impl Node {
+    /// A node as the journal describes it. Nothing happens before [`Input::Found`].
+    pub fn new(settings: EngineSettings, ledger: Ledger) -> Self {
+        let units = settings.units.keys().map(|name| (name.clone(), Unit::new())).collect();
+        Self {
+            settings,
+            ledger,
+            units,
+            active: BTreeMap::new(),
+            now: Moment::default(),
+            found: false,
+            consulting: false,
+            shutting_down: false,
+            hurry: false,
+            exit_told: false,
+            height: None,
+            pace: Pace::default(),
+            stuck_told: false,
+            main_ended: None,
+            actions: Vec::new(),
+        }
+    }
+
+    /// What the journal says.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The rules.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// The last height seen, and when it last moved on the monotonic clock.
+    pub fn height(&self) -> Option<(Height, u64)> {
+        self.height
+    }
+
+    /// How fast the chain moves.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Whether it was told to shut down.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down
+    }
+
+    /// Takes an input in and says what to do.
+    pub fn decide(&mut self, now: Moment, input: Input) -> Vec<Action> {
+        self.now = now;
+        match input {
+            Input::Found(found) => self.take_found(&found),
+            Input::Settings(settings) => self.take_settings(settings),
+            Input::Unit(name, report) => self.take_report(&name, report),
+            Input::Height(height) => self.take_height(height),
+            Input::SignState { height, round, step } => {
+                if self.ledger.sign_state() < Some((height, round, step)) {
+                    self.record(Record::SignStateSeen { at: now, height, round, step });
+                }
+            }
+            Input::PlanSeen(wish) => self.take_wish(&wish),
+            Input::PlanGone(origin) => self.take_back(&origin),
+            Input::Consulted => self.consulting = false,
+            Input::Step(report) => self.take_step(report),
+            Input::Wake => {}
+        }
+        self.settle()
+    }
+
+    /// Settles everything that follows from the present state, and hands the actions over.
+    pub(crate) fn settle(&mut self) -> Vec<Action> {
+        for _ in 0..ROUNDS_MAX {
+            let before = self.actions.len();
+            self.settle_units();
+            self.watch_height();
+            self.advance_upgrades();
+            self.reconcile_units();
+            if self.actions.len() == before {
+                break;
+            }
+        }
+        let all_down = self.units.values().all(Unit::is_down);
+        if self.shutting_down && self.found && all_down && !self.exit_told {
+            self.exit_told = true;
+            self.effect(Effect::Exit);
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The next monotonic time at which [`Input::Wake`] is wanted.
+    pub fn next_wake_ms(&self) -> Option<u64> {
+        let units = self.units.iter().filter_map(|(name, unit)| unit.next_wake_ms(self.settings.units.get(name)?));
+        let upgrades =
+            self.ledger.entries().filter(|entry| !entry.is_over()).filter_map(|entry| self.entry_wake_ms(entry));
+        units.chain(upgrades).chain(self.stall_at_ms()).min()
+    }
+
+    fn entry_wake_ms(&self, entry: &Entry) -> Option<u64> {
+        let active = self.active.get(&entry.plan.id);
+        let bound = |within: u64| active.map(|active| active.began_ms.saturating_add(within));
+        match (&entry.phase, active) {
+            (Phase::Forward { step: Step::Stop, .. } | Phase::Backward { step: Step::Start, .. }, Some(active))
+                if active.in_flight =>
+            {
+                bound(self.settings.upgrade.stop_within_ms)
+            }
+            (Phase::Forward { step: Step::Start, .. } | Phase::Backward { step: Step::Stop, .. }, Some(active))
+                if active.in_flight =>
+            {
+                self.main_is_free().then(|| bound(self.settings.upgrade.start_within_ms)).flatten()
+            }
+            (Phase::Forward { .. } | Phase::Backward { .. }, Some(active)) if !active.in_flight => active.retry_at_ms,
+            (Phase::Armed, _) => match entry.plan.trigger {
+                Trigger::Time { wall_ms } => {
+                    let wait = u64::try_from(wall_ms.saturating_sub(self.now.wall_ms)).unwrap_or(0);
+                    (wait > 0).then(|| self.now.monotonic_ms.saturating_add(wait))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn stall_at_ms(&self) -> Option<u64> {
+        let policy = self.settings.stall?;
+        let main = self.units.get(&UnitName::main())?;
+        let up_since = match main.doing {
+            Doing::Up { since_ms, .. } if !self.stuck_told => since_ms,
+            _ => return None,
+        };
+        let moved = self.height.map_or(0, |(_, moved)| moved);
+        Some(moved.max(up_since).saturating_add(policy.within_ms))
+    }
+
+    fn watch_height(&mut self) {
+        let Some(policy) = self.settings.stall else { return };
+        if self.stall_at_ms().is_none_or(|at| self.now.monotonic_ms < at) || self.shutting_down {
+            return;
+        }
+        let (height, for_ms) = match self.height {
+            Some((height, moved)) => (Some(height), self.now.monotonic_ms.saturating_sub(moved)),
+            None => (None, policy.within_ms),
+        };
+        self.tell(EventKind::NodeStuck { height, for_ms, restarting: policy.restart });
+        self.stuck_told = !policy.restart;
+        if policy.restart
+            && let Some(main) = self.units.get_mut(&UnitName::main())
+        {
+            main.stop_failing();
+        }
+    }
+
+    pub(crate) fn record(&mut self, record: Record) {
+        match self.ledger.apply(&record) {
+            Ok(()) => self.actions.push(Action::Record(record)),
+            // The engine proposes only what the ledger accepts; the tests hold it to that.
+            Err(illegal) => debug_assert!(false, "the engine made an illegal record: {illegal}"),
+        }
+    }
+
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.actions.push(Action::Effect(effect));
+    }
+
+    pub(crate) fn tell(&mut self, kind: EventKind) {
+        self.effect(Effect::Tell(kind));
+    }
+}
+
+fn plan_of(id: PlanId, wish: &Wish) -> ov_types::Plan {
+    ov_types::Plan {
+        id,
+        release: wish.release.clone(),
+        trigger: wish.trigger,
+        on_failure: wish.on_failure,
+        origin: wish.origin.clone(),
+        source: wish.source.clone(),
+        sha256: wish.sha256.clone(),
+        keep: wish.keep,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

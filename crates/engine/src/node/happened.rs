@@ -1,0 +1,196 @@
+//! What happened: each input taken into the state. What follows from it is settled afterwards.
+
+use std::collections::BTreeMap;
+
+use ov_types::record::{Outcome, StepFacts};
+use ov_types::{
+    EngineSettings, EventKind, Height, ParkReason, PlanId, Problem, Record, Step, Trigger, UnitName, UnitRules,
+};
+
+use super::{Active, Node, plan_of};
+use crate::ledger::{Entry, Phase};
+use crate::unit::{Meaning, Unit};
+use crate::upgrade::steps_for;
+use crate::{Effect, Found, UnitReport, Wish};
+
+impl Node {
+    pub(super) fn take_found(&mut self, found: &BTreeMap<UnitName, Found>) {
+        for (name, unit) in &mut self.units {
+            if let (Some(found), Some(rules)) = (found.get(name), self.settings.units.get(name)) {
+                unit.found(found, rules, self.now.monotonic_ms);
+            }
+        }
+        self.found = true;
+        self.consult();
+    }
+
+    /// Asks the scouts before main is launched: a plan that waits for the node must not be overlooked.
+    pub(super) fn consult(&mut self) {
+        if self.settings.has_scouts && !self.consulting {
+            self.consulting = true;
+            self.effect(Effect::Consult);
+        }
+    }
+
+    pub(super) fn take_settings(&mut self, settings: EngineSettings) {
+        for name in settings.units.keys() {
+            self.units.entry(name.clone()).or_insert_with(Unit::new);
+        }
+        self.settings = settings;
+    }
+
+    pub(super) fn take_report(&mut self, name: &UnitName, report: UnitReport) {
+        let Some(rules) = self.settings.units.get(name).cloned().or_else(|| self.rules_of_removed(name)) else {
+            return;
+        };
+        let Some(unit) = self.units.get_mut(name) else { return };
+        let file_before = unit.suspend_file;
+        let meaning = unit.note(report, &rules, self.now.monotonic_ms);
+        let (run, file_now) = (unit.run, unit.suspend_file);
+        if file_before != file_now {
+            self.tell(EventKind::UnitSuspended { unit: name.clone(), suspended: file_now });
+        }
+        let unit = name.clone();
+        match meaning {
+            Meaning::Nothing => {}
+            Meaning::Started { pid } => self.tell(EventKind::UnitStarted { unit, run, pid }),
+            Meaning::NotStarted { message } => {
+                self.tell(EventKind::UnitNotStarted { unit, message: message.clone() });
+                if name.is_main() {
+                    self.main_not_started(&message);
+                }
+            }
+            Meaning::Unsafe { message } => self.park(unit, ParkReason::Unsafe { message }),
+            Meaning::Exited { status, expected } => {
+                self.tell(EventKind::UnitExited { unit, status, expected });
+                if name.is_main() {
+                    self.main_exited(status, expected);
+                }
+            }
+            Meaning::BecameReady => self.tell(EventKind::UnitReady { unit }),
+            Meaning::Health { healthy, message } => self.tell(EventKind::UnitHealth { unit, healthy, message }),
+        }
+    }
+
+    /// A unit that the configuration no longer names is stopped by the rules of main, and then forgotten.
+    pub(super) fn rules_of_removed(&self, name: &UnitName) -> Option<UnitRules> {
+        self.units.get(name).and_then(|_| self.settings.units.get(&UnitName::main())).cloned()
+    }
+
+    pub(super) fn main_exited(&mut self, status: Option<ov_types::ExitStatus>, expected: bool) {
+        self.main_ended = Some(self.now);
+        let in_window = self.ledger.entries().any(Entry::is_in_window);
+        if expected || in_window {
+            let height = self.height.map(|(height, _)| height);
+            self.record(Record::MainEnded { at: self.now, status, height });
+        }
+        if !expected {
+            self.consult();
+            self.count_exit_while_proving(status);
+        }
+    }
+
+    pub(super) fn count_exit_while_proving(&mut self, status: Option<ov_types::ExitStatus>) {
+        let Some(id) = self.in_flight_at(Step::Prove) else { return };
+        let active = self.active.entry(id).or_default();
+        active.exits += 1;
+        let exits = active.exits;
+        if exits > self.settings.upgrade.prove_exits_max {
+            let how = status.map_or_else(|| "unseen".to_owned(), |status| status.to_string());
+            let problem = Problem::permanent("OV-UPG-031", "prove the new release: it does not stay up")
+                .cause(format!("main ended {exits} times while it was being proven, last with {how}"));
+            self.effect(Effect::AbandonStep { plan: id });
+            self.fail_step(id, problem);
+        }
+    }
+
+    pub(super) fn main_not_started(&mut self, message: &str) {
+        let Some(id) = self.in_flight_at(Step::Start) else { return };
+        let problem = Problem::permanent("OV-UPG-030", "start the new release").cause(message);
+        self.fail_step(id, problem);
+    }
+
+    /// The upgrade whose step of this kind was begun, towards the new release.
+    pub(super) fn in_flight_at(&self, wanted: Step) -> Option<PlanId> {
+        let at = |entry: &&Entry| matches!(entry.phase, Phase::Forward { step, .. } if step == wanted);
+        let id = self.ledger.entries().find(at)?.plan.id;
+        self.active.get(&id).is_some_and(|active| active.in_flight).then_some(id)
+    }
+
+    pub(super) fn take_height(&mut self, height: Height) {
+        self.pace.note(self.now.monotonic_ms, height);
+        let moved = self.height.is_none_or(|(before, _)| before != height);
+        if moved {
+            self.height = Some((height, self.now.monotonic_ms));
+            if std::mem::take(&mut self.stuck_told) {
+                self.tell(EventKind::NodeMoving { height });
+            }
+        }
+    }
+
+    pub(super) fn take_wish(&mut self, wish: &Wish) {
+        let same = |entry: &&Entry| entry.plan.same_wish(&plan_of(PlanId(0), wish));
+        let known = self.ledger.entries().find(same).map(|entry| (entry.plan.id, entry.is_over()));
+        if let Some((id, over)) = known {
+            if !over {
+                self.mark_halted(id, wish.trigger);
+            }
+            return;
+        }
+        // A person prepared this very release and the node now says that it halts for it: one upgrade, not two.
+        let waiting = |entry: &&Entry| !entry.is_over() && !entry.is_in_window() && entry.plan.release == wish.release;
+        let prepared = self.ledger.entries().find(waiting).map(|entry| entry.plan.id);
+        if let Some(id) = prepared {
+            self.mark_halted(id, wish.trigger);
+            return;
+        }
+        self.take_back(&wish.origin);
+        self.add_plan(wish);
+    }
+
+    pub(super) fn mark_halted(&mut self, id: PlanId, trigger: Trigger) {
+        if matches!(trigger, Trigger::Halt { .. }) {
+            let active = self.active.entry(id).or_default();
+            (active.due, active.halted) = (true, true);
+        }
+    }
+
+    pub(super) fn take_back(&mut self, origin: &ov_types::Origin) {
+        let ids: Vec<PlanId> = self
+            .ledger
+            .entries()
+            .filter(|entry| !entry.is_over() && !entry.is_in_window() && entry.plan.origin == *origin)
+            .filter(|entry| !matches!(entry.phase, Phase::Backward { .. } | Phase::Undone { .. }))
+            .map(|entry| entry.plan.id)
+            .collect();
+        for id in ids {
+            self.withdraw(id, "the plan is gone from where it was learned");
+        }
+    }
+
+    pub(crate) fn add_plan(&mut self, wish: &Wish) -> PlanId {
+        let plan = plan_of(self.ledger.next_plan(), wish);
+        let steps = steps_for(&plan, &self.settings.upgrade);
+        let id = plan.id;
+        self.tell(EventKind::PlanAdded { plan: plan.clone() });
+        self.record(Record::PlanAdded { at: self.now, plan, steps, facts: StepFacts::default() });
+        self.mark_halted(id, wish.trigger);
+        id
+    }
+
+    pub(crate) fn withdraw(&mut self, id: PlanId, why: &str) {
+        let problem = Problem::permanent("OV-UPG-040", "carry the plan out").cause(why);
+        self.turn_back(id, Outcome::Withdrawn, problem);
+    }
+
+    pub(crate) fn turn_back(&mut self, id: PlanId, toward: Outcome, because: Problem) {
+        if self.active.get(&id).is_some_and(|active| active.in_flight) {
+            self.effect(Effect::AbandonStep { plan: id });
+        }
+        if toward != Outcome::Withdrawn {
+            self.tell(EventKind::UpgradeTurnedBack { plan: id, problem: because.clone() });
+        }
+        self.record(Record::TurnedBack { at: self.now, plan: id, toward, because });
+        self.active.insert(id, Active::default());
+    }
+}

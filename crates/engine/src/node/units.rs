@@ -1,0 +1,185 @@
+//! Units: what becomes of those that failed, who may run, who may be launched, who stops first.
+
+use ov_types::{EventKind, ParkReason, Problem, Record, StartWhen, Step, UnitName, UnitRules, UnitState};
+
+use super::{Node, UnitView};
+use crate::ledger::{Entry, Phase};
+use crate::unit::{Command, Doing, Gate, Unit};
+use crate::{Effect, Fate};
+use ov_types::Trigger;
+
+impl Node {
+    pub(super) fn settle_units(&mut self) {
+        let names: Vec<UnitName> = self.units.keys().cloned().collect();
+        for name in names {
+            let Some(rules) = self.settings.units.get(&name).cloned() else { continue };
+            let Some(unit) = self.units.get_mut(&name) else { continue };
+            if unit.is_late(&rules, self.now.monotonic_ms) {
+                unit.stop_failing();
+                let message = "it was not ready in time and is launched again".to_owned();
+                self.tell(EventKind::UnitHealth { unit: name.clone(), healthy: false, message });
+            }
+            let Some(unit) = self.units.get_mut(&name) else { continue };
+            let Some(decided) = unit.settle(&rules, self.now.monotonic_ms, self.settings.seed) else { continue };
+            let failures = unit.failures_in_a_row();
+            match decided {
+                Fate::Relaunch { wait_ms: 0 } => {}
+                Fate::Relaunch { wait_ms } => self.tell(EventKind::UnitBackingOff { unit: name, wait_ms, failures }),
+                Fate::RetrySlowly { wait_ms, reason } => {
+                    self.fail_proof_of(&name, &reason.to_string());
+                    self.tell(EventKind::UnitLooping { unit: name, reason, wait_ms });
+                }
+                Fate::Park(reason) => self.park(name, reason),
+                Fate::Rest => self.fail_proof_of(&name, "it ended, and its restart policy wants no restart"),
+            }
+        }
+    }
+
+    pub(super) fn park(&mut self, unit: UnitName, reason: ParkReason) {
+        self.fail_proof_of(&unit, &format!("it is parked because it {reason}"));
+        self.tell(EventKind::UnitParked { unit: unit.clone(), reason: reason.clone() });
+        self.record(Record::UnitParked { at: self.now, unit, reason });
+    }
+
+    /// Main will not come up by itself any more: what waits for it has failed.
+    pub(super) fn fail_proof_of(&mut self, unit: &UnitName, why: &str) {
+        if !unit.is_main() {
+            return;
+        }
+        for (step, code) in [(Step::Start, "OV-UPG-030"), (Step::Prove, "OV-UPG-031")] {
+            if let Some(id) = self.in_flight_at(step) {
+                self.effect(Effect::AbandonStep { plan: id });
+                let problem = Problem::permanent(code, "prove the new release: main does not stay up").cause(why);
+                self.fail_step(id, problem);
+            }
+        }
+    }
+
+    pub(super) fn reconcile_units(&mut self) {
+        if !self.found {
+            return;
+        }
+        let names: Vec<UnitName> = self.units.keys().cloned().collect();
+        for name in names {
+            let Some(rules) = self.settings.units.get(&name).cloned().or_else(|| self.rules_of_removed(&name)) else {
+                continue;
+            };
+            let gate = self.gate(&name, &rules);
+            let Some(unit) = self.units.get_mut(&name) else { continue };
+            let Some(command) = unit.reconcile(&rules, gate, self.now.monotonic_ms) else { continue };
+            let unit = name;
+            match command {
+                Command::Launch(run) => self.effect(Effect::Launch { unit, run }),
+                Command::EndOrphans(rule) => self.effect(Effect::EndOrphans { unit, rule }),
+                Command::Stop(run, rule) => {
+                    self.tell(EventKind::UnitStopping { unit: unit.clone() });
+                    self.effect(Effect::Stop { unit, run, rule });
+                }
+            }
+        }
+        let settings = &self.settings;
+        self.units.retain(|name, unit| settings.units.contains_key(name) || !unit.is_down());
+    }
+
+    pub(super) fn gate(&self, name: &UnitName, rules: &UnitRules) -> Gate {
+        let may_run = self.may_run(name, rules);
+        let unmet = self.unmet_condition(name, rules);
+        let waits_for_helpers = !may_run
+            && !self.hurry
+            && self.settings.units.iter().any(|(other, other_rules)| {
+                let depends = other_rules.after.iter().any(|after| after.unit == *name);
+                let down = self.units.get(other).is_none_or(Unit::is_down);
+                depends && !down && !self.may_run(other, other_rules)
+            });
+        Gate { may_run, may_launch: unmet.is_none(), may_stop: !waits_for_helpers, hurry: self.hurry }
+    }
+
+    pub(super) fn may_run(&self, name: &UnitName, rules: &UnitRules) -> bool {
+        let known = self.settings.units.contains_key(name);
+        let told = self.ledger.unit(name);
+        let held = self.ledger.entries().any(Entry::holds_units);
+        let bound_to_down = rules.after.iter().any(|after| after.bound && !self.is_up(&after.unit, StartWhen::Up));
+        known && told.wanted && told.parked.is_none() && !held && !self.shutting_down && !bound_to_down
+    }
+
+    pub(super) fn is_up(&self, name: &UnitName, when: StartWhen) -> bool {
+        self.units.get(name).is_some_and(|unit| unit.is_up(when == StartWhen::Ready))
+    }
+
+    /// What a launch waits for, in words.
+    pub(super) fn unmet_condition(&self, name: &UnitName, rules: &UnitRules) -> Option<String> {
+        let unit = self.units.get(name)?;
+        if self.ledger.unit(name).suspended {
+            return Some(format!("`omnivisor unit resume {name}`"));
+        }
+        if unit.suspend_file {
+            return Some("its suspend file to be removed".to_owned());
+        }
+        for after in &rules.after {
+            if !self.is_up(&after.unit, after.when) {
+                let how = if after.when == StartWhen::Ready { "ready" } else { "up" };
+                return Some(format!("unit {} to be {how}", after.unit));
+            }
+        }
+        if name.is_main() {
+            if self.consulting {
+                return Some("the scouts".to_owned());
+            }
+            if let Some(entry) = self.ledger.entries().find(|entry| self.is_halted_for(entry)) {
+                return Some(format!("upgrade {} to {}: the node halted for it", entry.plan.id, entry.plan.release));
+            }
+        }
+        None
+    }
+
+    pub(super) fn is_halted_for(&self, entry: &Entry) -> bool {
+        let halted = matches!(entry.plan.trigger, Trigger::Halt { .. })
+            || self.active.get(&entry.plan.id).is_some_and(|active| active.halted);
+        let before_start = match &entry.phase {
+            Phase::Forward { step, attempt, .. } => *step < Step::Start || (*step == Step::Start && *attempt == 0),
+            Phase::Prepared | Phase::Armed => true,
+            _ => false,
+        };
+        halted && before_start
+    }
+
+    /// Whether main is down for no other reason than that something is wrong.
+    pub(super) fn main_is_free(&self) -> bool {
+        let main = UnitName::main();
+        let told = self.ledger.unit(&main);
+        let held_by_file = self.units.get(&main).is_some_and(|unit| unit.suspend_file);
+        told.wanted && !told.suspended && !held_by_file
+    }
+
+    /// A unit, as others may see it.
+    pub fn unit_view(&self, name: &UnitName) -> Option<UnitView> {
+        let unit = self.units.get(name)?;
+        let rules = self.settings.units.get(name)?;
+        let told = self.ledger.unit(name);
+        let waiting_for = if unit.is_down() { self.unmet_condition(name, rules) } else { None };
+        let state = match unit.state(rules) {
+            UnitState::Down | UnitState::BackingOff if told.parked.is_some() => UnitState::Parked,
+            UnitState::Down if self.may_run(name, rules) && waiting_for.is_some() => UnitState::Waiting,
+            state => state,
+        };
+        let (since_ms, launch_in_ms) = match unit.doing {
+            Doing::Up { since_ms, .. } => (Some(since_ms), None),
+            Doing::BackOff { until_ms } => (None, Some(until_ms.saturating_sub(self.now.monotonic_ms))),
+            _ => (None, None),
+        };
+        Some(UnitView {
+            state,
+            pid: unit.pid(),
+            run: unit.run,
+            since_ms,
+            launch_in_ms,
+            launches: unit.launches,
+            last_exit: unit.last_exit,
+            healthy: unit.healthy,
+            wanted: told.wanted,
+            suspended: told.suspended || unit.suspend_file,
+            parked: told.parked,
+            waiting_for,
+        })
+    }
+}

@@ -1,0 +1,226 @@
+//! Upgrades: which step is next, when it is due, what follows its end or its failure.
+
+use ov_types::record::{Outcome, StepFacts};
+use ov_types::{Direction, EventKind, ParkReason, PlanId, Problem, Record, StartWhen, Step, Trigger, UnitName};
+
+use super::{Active, Node};
+use crate::ledger::{Entry, Phase};
+use crate::unit::Unit;
+use crate::upgrade::{Verdict, verdict};
+use crate::{Effect, StepCall, StepReport};
+
+impl Node {
+    pub(super) fn advance_upgrades(&mut self) {
+        if !self.found {
+            return;
+        }
+        let ids: Vec<PlanId> =
+            self.ledger.entries().filter(|entry| !entry.is_over()).map(|entry| entry.plan.id).collect();
+        for id in ids {
+            if let Some(entry) = self.ledger.entry(id).cloned() {
+                self.advance(&entry);
+            }
+        }
+    }
+
+    pub(super) fn advance(&mut self, entry: &Entry) {
+        let (at, plan) = (self.now, entry.plan.id);
+        match entry.phase {
+            Phase::Forward { step, .. } => self.advance_step(entry, step, Direction::Forward),
+            Phase::Backward { step, .. } => self.advance_step(entry, step, Direction::Backward),
+            Phase::Prepared => {
+                self.record(Record::Armed { at, plan });
+                self.tell(EventKind::UpgradeArmed { plan: entry.plan.clone(), eta_ms: self.eta_ms(entry) });
+            }
+            Phase::Armed if self.is_due(entry) => {
+                let height = self.height.map(|(height, _)| height);
+                self.record(Record::Triggered { at, plan, height });
+                self.tell(EventKind::UpgradeStarted { plan, release: entry.plan.release.clone(), height });
+            }
+            Phase::Finished => self.end(entry, Outcome::Committed),
+            Phase::Undone { toward } => self.end(entry, toward),
+            Phase::Armed | Phase::NeedsOperator { .. } | Phase::Ended { .. } => {}
+        }
+    }
+
+    pub(super) fn end(&mut self, entry: &Entry, outcome: Outcome) {
+        let plan = entry.plan.id;
+        self.record(Record::Ended { at: self.now, plan, outcome });
+        self.active.remove(&plan);
+        let (release, gap_ms) = (entry.plan.release.clone(), entry.facts.gap_ms);
+        self.tell(EventKind::UpgradeEnded { plan, release, outcome, gap_ms });
+    }
+
+    /// Estimated milliseconds until an upgrade's trigger.
+    pub fn eta_ms(&self, entry: &Entry) -> Option<u64> {
+        match entry.plan.trigger {
+            Trigger::Now | Trigger::Halt { .. } => Some(0),
+            Trigger::Time { wall_ms } => u64::try_from(wall_ms.saturating_sub(self.now.wall_ms)).ok().or(Some(0)),
+            Trigger::Height { height } => self.pace.eta_ms(self.now.monotonic_ms, height),
+        }
+    }
+
+    pub(super) fn is_due(&self, entry: &Entry) -> bool {
+        let reached = match entry.plan.trigger {
+            Trigger::Now | Trigger::Halt { .. } => true,
+            Trigger::Time { wall_ms } => self.now.wall_ms >= wall_ms,
+            Trigger::Height { height } => self.height.is_some_and(|(seen, _)| seen >= height),
+        };
+        let told = self.active.get(&entry.plan.id).is_some_and(|active| active.due);
+        let alone = !self.ledger.entries().any(Entry::is_in_window);
+        (reached || told) && alone && self.main_is_free() && !self.shutting_down
+    }
+
+    pub(super) fn advance_step(&mut self, entry: &Entry, step: Step, direction: Direction) {
+        let id = entry.plan.id;
+        let active = self.active.get(&id).cloned().unwrap_or_default();
+        if active.in_flight {
+            self.watch_step(entry, step, direction, &active);
+            return;
+        }
+        let waits = active.retry_at_ms.is_some_and(|at| self.now.monotonic_ms < at);
+        let preparing = step.is_preparation() && direction == Direction::Forward;
+        let other_prepares = preparing && self.active.iter().any(|(other, active)| *other != id && active.in_flight);
+        if !waits && !other_prepares && !self.shutting_down {
+            self.begin_step(entry, step, direction);
+        }
+    }
+
+    pub(super) fn begin_step(&mut self, entry: &Entry, step: Step, direction: Direction) {
+        let (Phase::Forward { attempt, .. } | Phase::Backward { attempt, .. }) = entry.phase else { return };
+        let (plan, attempt) = (entry.plan.id, attempt.saturating_add(1));
+        self.record(Record::StepStarted { at: self.now, plan, step, direction, attempt });
+        self.tell(EventKind::StepStarted { plan, step, direction, attempt });
+        let active = self.active.entry(plan).or_default();
+        (active.in_flight, active.began_ms, active.retry_at_ms) = (true, self.now.monotonic_ms, None);
+        if !matches!((step, direction), (Step::Prove, Direction::Forward)) {
+            active.exits = 0;
+        }
+        match (step, direction) {
+            (Step::Start, Direction::Forward) | (Step::Stop, Direction::Backward) => self.give_units_fresh_chance(),
+            (Step::Stop, Direction::Forward) | (Step::Start, Direction::Backward) => {}
+            _ => {
+                let toward = match entry.phase {
+                    Phase::Backward { toward, .. } => Some(toward),
+                    _ => None,
+                };
+                let call =
+                    StepCall { plan: entry.plan.clone(), step, direction, attempt, facts: entry.facts.clone(), toward };
+                self.effect(Effect::RunStep(call));
+            }
+        }
+    }
+
+    /// Another release gets another chance: what the one before it did wrong is not held against it. What a person
+    /// must look at first stays parked.
+    pub(super) fn give_units_fresh_chance(&mut self) {
+        let names: Vec<UnitName> = self.units.keys().cloned().collect();
+        for unit in names {
+            if let Some(known) = self.units.get_mut(&unit) {
+                known.give_fresh_chance();
+            }
+            if matches!(self.ledger.unit(&unit).parked, Some(ParkReason::CrashLoop { .. })) {
+                self.record(Record::UnitReleased { at: self.now, unit });
+            }
+        }
+    }
+
+    /// Looks after the two steps that the units themselves carry out; the others answer by [`Input::Step`].
+    pub(super) fn watch_step(&mut self, entry: &Entry, step: Step, direction: Direction, active: &Active) {
+        let id = entry.plan.id;
+        let passed = self.now.monotonic_ms.saturating_sub(active.began_ms);
+        let goes_down =
+            matches!((step, direction), (Step::Stop, Direction::Forward) | (Step::Start, Direction::Backward));
+        let comes_up =
+            matches!((step, direction), (Step::Start, Direction::Forward) | (Step::Stop, Direction::Backward));
+        if goes_down {
+            if self.units.values().all(Unit::is_down) {
+                self.finish_step(id, step, direction, StepFacts::default());
+            } else if passed >= self.settings.upgrade.stop_within_ms {
+                let left: Vec<&str> =
+                    self.units.iter().filter(|(_, unit)| !unit.is_down()).map(|(name, _)| name.as_str()).collect();
+                let problem = Problem::transient("OV-UPG-020", "stop the units in time")
+                    .cause(format!("processes are left of: {}", left.join(", ")));
+                self.fail_step(id, problem);
+            }
+        } else if comes_up {
+            if self.is_up(&UnitName::main(), StartWhen::Up) {
+                self.finish_step(id, step, direction, self.gap_facts(direction));
+            } else if direction == Direction::Backward && !self.main_is_free() {
+                let facts = StepFacts::noted("main is kept down by a person, so it was not started");
+                self.finish_step(id, step, direction, facts);
+            } else if self.main_is_free() && passed >= self.settings.upgrade.start_within_ms {
+                let parked =
+                    self.ledger.unit(&UnitName::main()).parked.map(|reason| format!("main is parked: it {reason}"));
+                let cause = parked.unwrap_or_else(|| "main was not up within its bound".to_owned());
+                self.fail_step(id, Problem::transient("OV-UPG-030", "start the units in time").cause(cause));
+            }
+        }
+    }
+
+    pub(super) fn gap_facts(&self, direction: Direction) -> StepFacts {
+        let remembered = self.ledger.last_end().filter(|end| end.boot == self.ledger.boot).map(|end| end.at);
+        let gap_ms = self.main_ended.or(remembered).map(|ended| self.now.since_ms(ended));
+        match direction {
+            Direction::Forward => StepFacts { gap_ms, ..StepFacts::default() },
+            Direction::Backward => StepFacts::default(),
+        }
+    }
+
+    pub(super) fn take_step(&mut self, report: StepReport) {
+        let StepReport { plan, step, direction, attempt, result } = report;
+        let current = match self.ledger.entry(plan).map(|entry| &entry.phase) {
+            Some(Phase::Forward { step, attempt, .. }) => (*step, Direction::Forward, *attempt),
+            Some(Phase::Backward { step, attempt, .. }) => (*step, Direction::Backward, *attempt),
+            _ => return,
+        };
+        let in_flight = self.active.get(&plan).is_some_and(|active| active.in_flight);
+        if current != (step, direction, attempt) || !in_flight {
+            return;
+        }
+        match result {
+            Ok(facts) => self.finish_step(plan, step, direction, facts),
+            Err(problem) => self.fail_step(plan, problem),
+        }
+    }
+
+    pub(super) fn finish_step(&mut self, plan: PlanId, step: Step, direction: Direction, facts: StepFacts) {
+        self.tell(EventKind::StepDone { plan, step, direction, facts: facts.clone() });
+        self.record(Record::StepDone { at: self.now, plan, step, direction, facts });
+        let active = self.active.entry(plan).or_default();
+        *active = Active { due: active.due, halted: active.halted, ..Active::default() };
+    }
+
+    pub(crate) fn fail_step(&mut self, plan: PlanId, problem: Problem) {
+        let Some(entry) = self.ledger.entry(plan).cloned() else { return };
+        let (step, direction, attempt, earlier) = match entry.phase {
+            Phase::Forward { step, attempt, problem } => (step, Direction::Forward, attempt, problem),
+            Phase::Backward { step, attempt, .. } => (step, Direction::Backward, attempt, None),
+            _ => return,
+        };
+        let rules = self.settings.upgrade;
+        let decided = verdict(entry.plan.on_failure, step, direction, attempt, problem.lasting, &rules);
+        let retry_in_ms = match decided {
+            Verdict::Retry { wait_ms } | Verdict::Hold { wait_ms } => Some(wait_ms),
+            Verdict::TurnBack | Verdict::NeedsOperator => None,
+        };
+        let active = self.active.entry(plan).or_default();
+        active.in_flight = false;
+        active.exits = 0;
+        active.retry_at_ms = retry_in_ms.map(|wait| self.now.monotonic_ms.saturating_add(wait));
+        self.tell(EventKind::StepFailed { plan, step, direction, problem: problem.clone(), retry_in_ms });
+        self.record(Record::StepFailed { at: self.now, plan, step, direction, problem: problem.clone() });
+        match decided {
+            Verdict::Retry { .. } => {}
+            // The alarm is raised once for each kind of trouble, not at each try.
+            Verdict::Hold { .. } if earlier.is_some_and(|earlier| earlier.code == problem.code) => {}
+            Verdict::Hold { .. } if step.is_preparation() => self.tell(EventKind::PlanBlocked { plan, problem }),
+            Verdict::Hold { .. } => self.tell(EventKind::UpgradeHeld { plan, step, problem }),
+            Verdict::TurnBack => self.turn_back(plan, Outcome::RolledBack, problem),
+            Verdict::NeedsOperator => {
+                self.record(Record::NeedsOperator { at: self.now, plan, because: problem.clone() });
+                self.tell(EventKind::UpgradeNeedsOperator { plan, problem });
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What people may tell a node, and when it is refused.
+
+use ov_types::record::Outcome;
+use ov_types::{EventKind, Moment, PlanId, Problem, Record, Step, UnitName};
+
+use crate::ledger::{Entry, Phase};
+use crate::{Action, Node, Order, Refused};
+
+impl Node {
+    /// Takes an order. A refused one changes nothing. The answer names the plan it was about, if any.
+    pub fn order(&mut self, now: Moment, order: Order) -> (Result<Option<PlanId>, Refused>, Vec<Action>) {
+        self.now = now;
+        let answer = self.take_order(order);
+        (answer, self.settle())
+    }
+
+    fn take_order(&mut self, order: Order) -> Result<Option<PlanId>, Refused> {
+        match order {
+            Order::Add(wish) => {
+                if self.shutting_down {
+                    return refuse("the node is being stopped", "add the plan after the next start");
+                }
+                let twin = |entry: &&Entry| {
+                    !entry.is_over() && entry.plan.release == wish.release && Some(entry.plan.id) != wish.replaces
+                };
+                if let Some(known) = self.ledger.entries().find(twin) {
+                    let why = format!(
+                        "plan {} already goes to {} at {}",
+                        known.plan.id, known.plan.release, known.plan.trigger
+                    );
+                    let hint =
+                        format!("replace it with `omnivisor plan replace {}`, or cancel it first", known.plan.id);
+                    return Err(Refused { why, hint });
+                }
+                if let Some(replaced) = wish.replaces {
+                    self.cancel(replaced)?;
+                }
+                Ok(Some(self.add_plan(&wish)))
+            }
+            Order::Cancel(id) => self.cancel(id).map(Some),
+            Order::Apply(id) => self.apply(id).map(Some),
+            Order::Rollback(id) => self.roll_back(id).map(Some),
+            Order::Retry(id) => self.retry(id).map(Some),
+            Order::Start(unit) => self.want(&unit, true),
+            Order::Stop(unit) => {
+                self.refuse_in_window(&unit)?;
+                self.want(&unit, false)
+            }
+            Order::Restart(unit) => {
+                self.refuse_in_window(&unit)?;
+                self.want(&unit, true)?;
+                if let Some(known) = self.units.get_mut(&unit) {
+                    known.stop_for_restart();
+                }
+                Ok(None)
+            }
+            Order::Suspend(unit) => self.suspend(&unit, true),
+            Order::Resume(unit) => self.suspend(&unit, false),
+            Order::Shutdown => {
+                self.shutting_down = true;
+                Ok(None)
+            }
+            Order::Hurry => {
+                self.hurry = true;
+                Ok(None)
+            }
+        }
+    }
+
+    fn live_entry(&self, id: PlanId) -> Result<Entry, Refused> {
+        match self.ledger.entry(id) {
+            Some(entry) if !entry.is_over() => Ok(entry.clone()),
+            Some(_) => refuse(&format!("plan {id} is over"), "`omnivisor upgrade history` tells how it ended"),
+            None => refuse(&format!("there is no plan {id}"), "`omnivisor plan list` tells which there are"),
+        }
+    }
+
+    fn cancel(&mut self, id: PlanId) -> Result<PlanId, Refused> {
+        let entry = self.live_entry(id)?;
+        match entry.phase {
+            Phase::Backward { .. } | Phase::Undone { .. } => {
+                return refuse(&format!("plan {id} is being undone already"), "wait for it");
+            }
+            _ if entry.is_in_window() => {
+                let hint = format!("`omnivisor upgrade rollback {id}` turns it round while that is possible");
+                return refuse(&format!("the trigger of plan {id} was reached"), &hint);
+            }
+            _ => {}
+        }
+        self.withdraw(id, "a person took it back");
+        Ok(id)
+    }
+
+    fn apply(&mut self, id: PlanId) -> Result<PlanId, Refused> {
+        let entry = self.live_entry(id)?;
+        if entry.phase != Phase::Armed {
+            let hint = "`omnivisor plan list` tells how far it is and what it waits for";
+            return refuse(&format!("plan {id} is not armed"), hint);
+        }
+        if let Some(other) = self.ledger.entries().find(|other| other.is_in_window()) {
+            return refuse(&format!("upgrade {} is under way", other.plan.id), "wait for it to end");
+        }
+        if !self.main_may_be_upgraded() {
+            return refuse("main is kept down by a person", "`omnivisor unit start main` first");
+        }
+        self.active.entry(id).or_default().due = true;
+        Ok(id)
+    }
+
+    fn main_may_be_upgraded(&self) -> bool {
+        let told = self.ledger.unit(&UnitName::main());
+        told.wanted && !told.suspended
+    }
+
+    fn roll_back(&mut self, id: PlanId) -> Result<PlanId, Refused> {
+        let entry = self.live_entry(id)?;
+        let (step, attempt) = match &entry.phase {
+            Phase::Forward { step, attempt, .. } => (*step, *attempt),
+            Phase::NeedsOperator { then } => match **then {
+                Phase::Forward { step, attempt, .. } => (step, attempt),
+                _ => {
+                    return refuse(
+                        &format!("upgrade {id} is on its way back"),
+                        &format!("`omnivisor upgrade retry {id}` tries again"),
+                    );
+                }
+            },
+            Phase::Prepared | Phase::Armed => return self.cancel(id),
+            _ => return refuse(&format!("upgrade {id} is on its way back already"), "wait for it to end"),
+        };
+        if step.is_preparation() {
+            return self.cancel(id);
+        }
+        let limit = Step::point_of_no_return(entry.plan.on_failure);
+        if step > limit || (step == limit && attempt > 0) {
+            let why = format!("upgrade {id} is past `{limit}`, its point of no return");
+            let hint = "the new release may have written data that the old one must not see; \
+                        `omnivisor snapshot restore` and a new plan lead back";
+            return refuse(&why, hint);
+        }
+        let problem = Problem::permanent("OV-UPG-041", "go on with the upgrade").cause("a person turned it round");
+        self.turn_back(id, Outcome::RolledBack, problem);
+        Ok(id)
+    }
+
+    fn retry(&mut self, id: PlanId) -> Result<PlanId, Refused> {
+        let entry = self.live_entry(id)?;
+        if matches!(entry.phase, Phase::NeedsOperator { .. }) {
+            self.record(Record::Resumed { at: self.now, plan: id });
+            self.active.insert(id, crate::node::Active::default());
+            return Ok(id);
+        }
+        match self.active.get_mut(&id) {
+            Some(active) if !active.in_flight && active.retry_at_ms.is_some() => {
+                active.retry_at_ms = None;
+                Ok(id)
+            }
+            _ => refuse(
+                &format!("upgrade {id} does not wait for another try"),
+                "`omnivisor plan list` tells how far it is",
+            ),
+        }
+    }
+
+    fn known_unit(&self, unit: &UnitName) -> Result<(), Refused> {
+        if self.settings.units.contains_key(unit) {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.settings.units.keys().map(UnitName::as_str).collect();
+        refuse(&format!("there is no unit {unit}"), &format!("the units are: {}", names.join(", ")))
+    }
+
+    /// While an upgrade takes its first try at a step, main is its business; once it is held, a person may step in.
+    fn refuse_in_window(&self, unit: &UnitName) -> Result<(), Refused> {
+        let busy = |entry: &&Entry| {
+            entry.is_in_window()
+                && !matches!(&entry.phase, Phase::Forward { problem: Some(_), .. } | Phase::NeedsOperator { .. })
+        };
+        match self.ledger.entries().find(busy) {
+            Some(entry) if unit.is_main() => {
+                let hint =
+                    format!("wait for it to end, or turn it round: `omnivisor upgrade rollback {}`", entry.plan.id);
+                refuse(&format!("upgrade {} is under way and looks after main", entry.plan.id), &hint)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn want(&mut self, unit: &UnitName, up: bool) -> Result<Option<PlanId>, Refused> {
+        self.known_unit(unit)?;
+        let told = self.ledger.unit(unit);
+        let (at, name) = (self.now, unit.clone());
+        if told.parked.is_some() && up {
+            self.record(Record::UnitReleased { at, unit: name.clone() });
+        }
+        if told.wanted != up {
+            self.record(Record::UnitWanted { at, unit: name, up });
+        }
+        if let Some(known) = self.units.get_mut(unit)
+            && up
+        {
+            known.give_fresh_chance();
+        }
+        Ok(None)
+    }
+
+    fn suspend(&mut self, unit: &UnitName, suspended: bool) -> Result<Option<PlanId>, Refused> {
+        self.known_unit(unit)?;
+        if self.ledger.unit(unit).suspended != suspended {
+            self.record(Record::UnitSuspended { at: self.now, unit: unit.clone(), suspended });
+            self.tell(EventKind::UnitSuspended { unit: unit.clone(), suspended });
+        }
+        Ok(None)
+    }
+}
+
+fn refuse<T>(why: &str, hint: &str) -> Result<T, Refused> {
+    Err(Refused { why: why.to_owned(), hint: hint.to_owned() })
+}

@@ -1,0 +1,426 @@
+//! The supervise machine of one unit: what it is doing, and what to do next to bring it where it should be.
+//!
+//! Two functions, both total: [`Unit::note`] takes in what happened, [`Unit::reconcile`] compares what is with what
+//! should be. Holding a unit down, suspending it, an upgrade's window and a shutdown are all levels of [`Gate`], so
+//! there is never more than one pending launch and no order can get lost.
+
+use ov_types::{ExitStatus, RunId, StopRule, UnitRules, UnitState};
+
+use crate::fate::Failures;
+use crate::{Fate, Found, UnitReport, fate};
+
+/// Why a unit is being stopped, hence what happens when it is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopCause {
+    /// It was told to: no failure.
+    Told,
+    /// It was not ready in time, not healthy, or its height stood still: a failure like a crash.
+    Failing,
+}
+
+/// How far a stop was passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Told {
+    /// Not yet.
+    NotYet,
+    /// With its grace.
+    Gently,
+    /// Without any grace.
+    Hurriedly,
+}
+
+/// What a unit is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// No process of it is left.
+    Down,
+    /// Down, and not to be launched before this time.
+    BackOff { until_ms: u64 },
+    /// Told to launch.
+    Launching { since_ms: u64 },
+    /// Its process runs.
+    Up { pid: u32, since_ms: u64, ready: bool },
+    /// Its main process ended; others of its tree are being ended.
+    Ending { ran_ms: u64 },
+    /// Told to end.
+    Stopping { pid: Option<u32>, launched_ms: u64, cause: StopCause, told: Told },
+    /// Its shim died; what is left of it is being ended.
+    Lost { ran_ms: u64, failed: bool },
+}
+
+/// How far a unit may go now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gate {
+    /// It may run; if not, it is stopped.
+    pub(crate) may_run: bool,
+    /// It may be launched.
+    pub(crate) may_launch: bool,
+    /// It may be stopped now; if not, others must go down before it.
+    pub(crate) may_stop: bool,
+    /// Nothing is waited for while stopping.
+    pub(crate) hurry: bool,
+}
+
+/// What to do with a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Launch it.
+    Launch(RunId),
+    /// End its tree.
+    Stop(RunId, StopRule),
+    /// End what its dead shim left.
+    EndOrphans(StopRule),
+}
+
+/// What a report meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Nothing new.
+    Nothing,
+    /// Its process runs.
+    Started { pid: u32 },
+    /// It could not be launched.
+    NotStarted { message: String },
+    /// It could not be launched, and trying again without a person would be dangerous.
+    Unsafe { message: String },
+    /// Its main process ended.
+    Exited { status: Option<ExitStatus>, expected: bool },
+    /// It became ready.
+    BecameReady,
+    /// Its health changed.
+    Health { healthy: bool, message: String },
+}
+
+/// One unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) doing: Doing,
+    pub(crate) run: RunId,
+    pub(crate) launches: u64,
+    pub(crate) last_exit: Option<ExitStatus>,
+    pub(crate) healthy: Option<bool>,
+    /// Left down because the policy wants no restart.
+    pub(crate) rested: bool,
+    /// Its launches are held by a file.
+    pub(crate) suspend_file: bool,
+    failures: Failures,
+    /// A failure whose fate is decided once the tree is empty.
+    failed: Option<Failed>,
+    orphans_told: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Failed {
+    status: Option<ExitStatus>,
+    ran_ms: u64,
+}
+
+impl Unit {
+    pub(crate) fn new() -> Self {
+        Self {
+            doing: Doing::Down,
+            run: RunId(0),
+            launches: 0,
+            last_exit: None,
+            healthy: None,
+            rested: false,
+            suspend_file: false,
+            failures: Failures::default(),
+            failed: None,
+            orphans_told: false,
+        }
+    }
+
+    /// Takes in what a new daemon found.
+    pub(crate) fn found(&mut self, found: &Found, rules: &UnitRules, now_ms: u64) {
+        match found {
+            Found::Nothing => {}
+            Found::Running { run, pid, since } => {
+                self.run = *run;
+                let since_ms = since.monotonic_ms.min(now_ms);
+                self.doing = Doing::Up { pid: *pid, since_ms, ready: !rules.has_readiness };
+            }
+            Found::Ending { run, status } => {
+                (self.run, self.last_exit) = (*run, *status);
+                self.doing = Doing::Ending { ran_ms: 0 };
+                self.failed = Some(Failed { status: *status, ran_ms: 0 });
+            }
+            Found::Ended { run, status, ran_ms } => {
+                (self.run, self.last_exit) = (*run, *status);
+                self.failed = Some(Failed { status: *status, ran_ms: ran_ms.unwrap_or(0) });
+            }
+            Found::Orphaned { run } => {
+                self.run = *run;
+                self.doing = Doing::Lost { ran_ms: 0, failed: true };
+            }
+        }
+    }
+
+    /// Takes in what happened. Reports about another launch than the present one mean nothing.
+    pub(crate) fn note(&mut self, report: UnitReport, rules: &UnitRules, now_ms: u64) -> Meaning {
+        match report {
+            UnitReport::Launched { run, pid } if run == self.run => self.launched(pid, rules, now_ms),
+            UnitReport::LaunchFailed { run, message, is_unsafe } if run == self.run => {
+                self.launch_failed(message, is_unsafe)
+            }
+            UnitReport::Exited { run, status } if run == self.run => self.exited(status, now_ms),
+            UnitReport::Empty { run } if run == self.run => {
+                self.emptied(now_ms);
+                Meaning::Nothing
+            }
+            UnitReport::Lost => self.lost(now_ms),
+            UnitReport::OrphansGone => self.orphans_gone(),
+            UnitReport::Ready { run, ready: now_ready } if run == self.run => match &mut self.doing {
+                Doing::Up { ready, .. } if *ready != now_ready => {
+                    *ready = now_ready;
+                    if now_ready { Meaning::BecameReady } else { Meaning::Nothing }
+                }
+                _ => Meaning::Nothing,
+            },
+            UnitReport::Health { run, healthy, message } if run == self.run => self.health(healthy, message, rules),
+            UnitReport::SuspendFile { present } => {
+                self.suspend_file = present;
+                Meaning::Nothing
+            }
+            UnitReport::Launched { .. }
+            | UnitReport::LaunchFailed { .. }
+            | UnitReport::Exited { .. }
+            | UnitReport::Empty { .. }
+            | UnitReport::Ready { .. }
+            | UnitReport::Health { .. } => Meaning::Nothing,
+        }
+    }
+
+    fn launched(&mut self, pid: u32, rules: &UnitRules, now_ms: u64) -> Meaning {
+        match &mut self.doing {
+            Doing::Launching { .. } => {
+                self.doing = Doing::Up { pid, since_ms: now_ms, ready: !rules.has_readiness };
+            }
+            Doing::Stopping { pid: known, launched_ms, .. } => (*known, *launched_ms) = (Some(pid), now_ms),
+            _ => return Meaning::Nothing,
+        }
+        self.launches += 1;
+        self.healthy = None;
+        Meaning::Started { pid }
+    }
+
+    fn launch_failed(&mut self, message: String, is_unsafe: bool) -> Meaning {
+        match self.doing {
+            Doing::Launching { .. } => {}
+            Doing::Stopping { .. } => {
+                self.doing = Doing::Down;
+                return Meaning::NotStarted { message };
+            }
+            _ => return Meaning::Nothing,
+        }
+        self.doing = Doing::Down;
+        if is_unsafe {
+            return Meaning::Unsafe { message };
+        }
+        self.failed = Some(Failed { status: None, ran_ms: 0 });
+        Meaning::NotStarted { message }
+    }
+
+    fn exited(&mut self, status: Option<ExitStatus>, now_ms: u64) -> Meaning {
+        let (ran_ms, expected) = match self.doing {
+            Doing::Up { since_ms, .. } => (now_ms.saturating_sub(since_ms), false),
+            Doing::Launching { .. } => (0, false),
+            Doing::Stopping { cause, .. } => (0, cause == StopCause::Told),
+            _ => return Meaning::Nothing,
+        };
+        self.last_exit = status;
+        match &mut self.doing {
+            Doing::Stopping { pid, .. } => *pid = None,
+            doing => {
+                *doing = Doing::Ending { ran_ms };
+                self.failed = Some(Failed { status, ran_ms });
+            }
+        }
+        Meaning::Exited { status, expected }
+    }
+
+    fn emptied(&mut self, now_ms: u64) {
+        if let Doing::Stopping { cause: StopCause::Failing, launched_ms, .. } = self.doing {
+            self.failed = Some(Failed { status: self.last_exit, ran_ms: now_ms.saturating_sub(launched_ms) });
+        }
+        if matches!(self.doing, Doing::Ending { .. } | Doing::Stopping { .. }) {
+            self.doing = Doing::Down;
+        }
+    }
+
+    fn lost(&mut self, now_ms: u64) -> Meaning {
+        let (ran_ms, failed) = match self.doing {
+            Doing::Down | Doing::BackOff { .. } | Doing::Lost { .. } => return Meaning::Nothing,
+            Doing::Launching { .. } => (0, true),
+            Doing::Up { since_ms, .. } => (now_ms.saturating_sub(since_ms), true),
+            Doing::Ending { ran_ms } => (ran_ms, true),
+            Doing::Stopping { cause, launched_ms, .. } => {
+                (now_ms.saturating_sub(launched_ms), cause == StopCause::Failing)
+            }
+        };
+        self.doing = Doing::Lost { ran_ms, failed };
+        self.orphans_told = false;
+        Meaning::Nothing
+    }
+
+    fn orphans_gone(&mut self) -> Meaning {
+        let Doing::Lost { ran_ms, failed } = self.doing else { return Meaning::Nothing };
+        self.doing = Doing::Down;
+        self.orphans_told = false;
+        if failed {
+            self.failed = Some(Failed { status: None, ran_ms });
+        }
+        self.last_exit = None;
+        Meaning::Exited { status: None, expected: !failed }
+    }
+
+    fn health(&mut self, healthy: bool, message: String, rules: &UnitRules) -> Meaning {
+        let before = self.healthy.replace(healthy);
+        if !healthy && rules.restart_when_unhealthy {
+            self.stop_failing();
+        }
+        if before == Some(healthy) || (before.is_none() && healthy) {
+            return Meaning::Nothing;
+        }
+        Meaning::Health { healthy, message }
+    }
+
+    /// Has a running process stopped as a failure. [`Unit::reconcile`] sends the command.
+    pub(crate) fn stop_failing(&mut self) {
+        self.begin_stop(StopCause::Failing);
+    }
+
+    /// Has a running process stopped although it may run; it is launched again at once.
+    pub(crate) fn stop_for_restart(&mut self) {
+        self.begin_stop(StopCause::Told);
+    }
+
+    fn begin_stop(&mut self, cause: StopCause) {
+        let (pid, launched_ms) = match self.doing {
+            Doing::Up { pid, since_ms, .. } => (Some(pid), since_ms),
+            Doing::Launching { since_ms } => (None, since_ms),
+            _ => return,
+        };
+        self.doing = Doing::Stopping { pid, launched_ms, cause, told: Told::NotYet };
+    }
+
+    /// Decides the fate of a failure, once nothing of the unit is left.
+    pub(crate) fn settle(&mut self, rules: &UnitRules, now_ms: u64, seed: u64) -> Option<Fate> {
+        if self.doing != Doing::Down {
+            return None;
+        }
+        let Failed { status, ran_ms } = self.failed.take()?;
+        self.failures.note(rules, now_ms, ran_ms);
+        let within = u32::try_from(self.failures.at_ms.len()).unwrap_or(u32::MAX);
+        let decided = fate(rules, status, self.failures.in_a_row, within, seed ^ self.run.0);
+        match &decided {
+            Fate::Relaunch { wait_ms: 0 } | Fate::Park(_) => {}
+            Fate::Relaunch { wait_ms } | Fate::RetrySlowly { wait_ms, .. } => {
+                self.doing = Doing::BackOff { until_ms: now_ms.saturating_add(*wait_ms) };
+            }
+            Fate::Rest => self.rested = true,
+        }
+        Some(decided)
+    }
+
+    /// How many failures there were in a row.
+    pub(crate) fn failures_in_a_row(&self) -> u32 {
+        self.failures.in_a_row
+    }
+
+    /// Forgets failures: a person, or a new release, gives it a fresh chance.
+    pub(crate) fn give_fresh_chance(&mut self) {
+        self.failures = Failures::default();
+        self.failed = None;
+        self.rested = false;
+        if matches!(self.doing, Doing::BackOff { .. }) {
+            self.doing = Doing::Down;
+        }
+    }
+
+    /// Compares what is with what should be.
+    pub(crate) fn reconcile(&mut self, rules: &UnitRules, gate: Gate, now_ms: u64) -> Option<Command> {
+        if let Doing::BackOff { until_ms } = self.doing
+            && now_ms >= until_ms
+        {
+            self.doing = Doing::Down;
+        }
+        match self.doing {
+            Doing::Down if gate.may_run && gate.may_launch && !self.rested => {
+                self.run = RunId(self.run.0 + 1);
+                self.doing = Doing::Launching { since_ms: now_ms };
+                Some(Command::Launch(self.run))
+            }
+            Doing::Launching { .. } | Doing::Up { .. } if !gate.may_run && gate.may_stop => {
+                self.begin_stop(StopCause::Told);
+                self.send_stop(rules, gate)
+            }
+            Doing::Stopping { told, .. } if told == Told::NotYet || (gate.hurry && told < Told::Hurriedly) => {
+                self.send_stop(rules, gate)
+            }
+            Doing::Lost { .. } if !self.orphans_told => {
+                self.orphans_told = true;
+                let grace_ms = if gate.hurry { 0 } else { rules.stop.grace_ms };
+                Some(Command::EndOrphans(StopRule { grace_ms, ..rules.stop }))
+            }
+            _ => None,
+        }
+    }
+
+    fn send_stop(&mut self, rules: &UnitRules, gate: Gate) -> Option<Command> {
+        let Doing::Stopping { told, .. } = &mut self.doing else { return None };
+        *told = if gate.hurry { Told::Hurriedly } else { Told::Gently };
+        let grace_ms = if gate.hurry { 0 } else { rules.stop.grace_ms };
+        Some(Command::Stop(self.run, StopRule { grace_ms, ..rules.stop }))
+    }
+
+    /// Whether no process of it is left.
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(self.doing, Doing::Down | Doing::BackOff { .. })
+    }
+
+    /// Whether its process runs, and is ready if asked.
+    pub(crate) fn is_up(&self, ready_too: bool) -> bool {
+        matches!(self.doing, Doing::Up { ready, .. } if ready || !ready_too)
+    }
+
+    /// The next time at which something is due.
+    pub(crate) fn next_wake_ms(&self, rules: &UnitRules) -> Option<u64> {
+        match self.doing {
+            Doing::BackOff { until_ms } => Some(until_ms),
+            Doing::Up { since_ms, ready: false, .. } => {
+                rules.ready_within_ms.map(|within| since_ms.saturating_add(within))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it should have been ready by now.
+    pub(crate) fn is_late(&self, rules: &UnitRules, now_ms: u64) -> bool {
+        matches!(self.doing, Doing::Up { ready: false, .. }) && self.next_wake_ms(rules).is_some_and(|at| now_ms >= at)
+    }
+
+    /// What it is doing, in the words of the API.
+    pub(crate) fn state(&self, rules: &UnitRules) -> UnitState {
+        match self.doing {
+            Doing::Down => UnitState::Down,
+            Doing::BackOff { .. } => UnitState::BackingOff,
+            Doing::Launching { .. } => UnitState::Starting,
+            Doing::Up { ready, .. } if ready && rules.has_readiness => UnitState::Ready,
+            Doing::Up { .. } => UnitState::Up,
+            Doing::Ending { .. } | Doing::Stopping { .. } | Doing::Lost { .. } => UnitState::Stopping,
+        }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match self.doing {
+            Doing::Up { pid, .. } => Some(pid),
+            Doing::Stopping { pid, .. } => pid,
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
