@@ -1,0 +1,50 @@
+//! How high a node is.
+
+use std::io;
+use std::path::Path;
+
+use ov_chains::secret::shown_address;
+use ov_chains::shape::HeightProbe;
+use ov_types::Height;
+use serde_json::Value;
+
+use super::{ANSWER_BYTES_MAX, Scene, blocking, bounded, http, program, value};
+
+/// Asks a node for its height; an error says why it cannot be learned.
+pub async fn height(probe: &HeightProbe, scene: &Scene) -> Result<Height, String> {
+    bounded(scene.timeout, ask(probe, scene)).await
+}
+
+async fn ask(probe: &HeightProbe, scene: &Scene) -> Result<Height, String> {
+    match probe {
+        HeightProbe::Http { url, pointer } => {
+            let answer = http::get(url, true).await?;
+            if !(200..300).contains(&answer.status) {
+                return Err(format!("{} answers with status {}", shown_address(url), answer.status));
+            }
+            value::height(&value::find(&answer.body, pointer)?)
+        }
+        HeightProbe::Exec { program, args, pointer } => {
+            height_in(&program::printed(scene, program, args).await?, pointer.as_deref())
+        }
+        HeightProbe::File { path, pointer } => {
+            let (disk, path, pointer) = (scene.disk.clone(), path.clone(), pointer.clone());
+            blocking(move || {
+                let bytes = disk.read(&path, ANSWER_BYTES_MAX as u64).map_err(|error| unreadable(&path, &error))?;
+                height_in(&bytes, pointer.as_deref()).map_err(|why| format!("{}: {why}", path.display()))
+            })
+            .await
+        }
+    }
+}
+
+fn height_in(bytes: &[u8], pointer: Option<&str>) -> Result<Height, String> {
+    match pointer {
+        Some(pointer) => value::height(&value::find(bytes, pointer)?),
+        None => value::height(&Value::String(String::from_utf8_lossy(bytes).into_owned())),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    format!("{} cannot be read: {error}", path.display())
+}
