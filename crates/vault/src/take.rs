@@ -1,0 +1,213 @@
+//! Taking a snapshot, complete or not at all.
+//!
+//! The node is down while this runs, so nothing here reads bytes that it need not: files are cloned or linked where
+//! that is safe, and their digests are left to [`crate::seal`]. Everything is made durable by one sync, and becomes
+//! visible by one rename.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ov_sys::disk::{Disk, Facts, Kind};
+use ov_sys::durable;
+use ov_types::{ReleaseName, SnapshotId};
+
+use crate::error::{At, VaultError};
+use crate::manifest::{About, Attributes, DATA_NAME, Entry, FILE_NAME, How, Manifest, Summary};
+use crate::path_text::PathText;
+use crate::rules::DataRules;
+use crate::scan::{Found, Scan, resolve, scan};
+use crate::ways::{Method, Progress, Watcher, Ways};
+
+/// Up to this many files and directories are synced one by one; beyond, the whole file system is. A sync of the
+/// file system also waits for what others have written to it.
+const SYNCED_SINGLY_MAX: usize = 16;
+
+/// A snapshot to be taken.
+#[derive(Debug, Clone)]
+pub struct TakeRequest<'a> {
+    /// The data directory, or a link to it.
+    pub data: &'a Path,
+    /// The snapshots folder; made if missing.
+    pub snapshots: &'a Path,
+    /// Its name, not in use.
+    pub id: SnapshotId,
+    /// What the chain says about the files.
+    pub rules: &'a DataRules,
+    /// Which ways may be taken.
+    pub method: Method,
+    /// Why and of what it is taken.
+    pub about: About,
+    /// Now, in milliseconds since 1970 in UTC.
+    pub now_ms: i64,
+}
+
+/// A snapshot that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What a list shows of it.
+    pub summary: Summary,
+    /// Files by the way they came in: cloned, linked, copied.
+    pub files: [usize; 3],
+    /// Links in the data that lead out of it: what is behind them is not in the snapshot.
+    pub links_out: Vec<PathText>,
+    /// Sockets, pipes and devices, which are not in the snapshot.
+    pub left_out: Vec<PathText>,
+}
+
+/// A name that says when and of which release a snapshot was taken.
+pub fn propose_id(now_ms: i64, release: Option<&ReleaseName>) -> Option<SnapshotId> {
+    let time = jiff::Timestamp::from_millisecond(now_ms).ok()?.strftime("%Y%m%d-%H%M%S");
+    let name = release.map_or_else(|| time.to_string(), |release| format!("{time}-{release}"));
+    // Release names may be as long as ours.
+    SnapshotId::new(name.chars().take(120).collect::<String>()).ok()
+}
+
+/// `id`, or the first of `id-2`, `id-3` … that is not in use.
+pub fn free_id(disk: &dyn Disk, snapshots: &Path, id: SnapshotId) -> Result<SnapshotId, VaultError> {
+    let mut candidate = id.clone();
+    for number in 2_u32.. {
+        let path = snapshots.join(&candidate);
+        if !durable::exists(disk, &path).at("look at", &path)? {
+            break;
+        }
+        let Ok(next) = SnapshotId::new(format!("{id}-{number}")) else { return Err(VaultError::Exists(id)) };
+        candidate = next;
+    }
+    Ok(candidate)
+}
+
+/// Takes a snapshot. What an earlier try of the same name left behind is replaced.
+pub fn take(disk: &dyn Disk, request: &TakeRequest<'_>, watch: Watcher<'_>) -> Result<Snapshot, VaultError> {
+    let (snapshots, id) = (request.snapshots, &request.id);
+    let place = snapshots.join(id);
+    if durable::exists(disk, &place).at("look at", &place)? {
+        return Err(VaultError::Exists(id.clone()));
+    }
+    let (root, there) = resolve(disk, request.data)?;
+    let root_facts = there.ok_or(VaultError::Unfit { path: root.clone(), why: "there is no such directory" })?;
+    durable::make_directories(disk, snapshots, 0o700).at("make", snapshots)?;
+    let (_, own) = resolve(disk, snapshots)?;
+    let found = scan(disk, &root, request.rules, own.as_ref())?;
+
+    let taking = snapshots.join(format!(".taking-{id}"));
+    let result = build(disk, request, (&root, &root_facts), &found, &taking, watch);
+    if result.is_err() {
+        // On a full disk the leftovers would hold the very room that is missing.
+        let _ = durable::remove_tree(disk, &taking);
+    }
+    let manifest = result?;
+    disk.rename(&taking, &place).at("rename to", &place)?;
+    disk.sync_directory(snapshots).at("sync", snapshots)?;
+    let files = [How::Reflink, How::Link, How::Copy].map(|wanted| {
+        let ways = manifest.entries.iter().filter(|entry| matches!(entry, Entry::File { how, .. } if *how == wanted));
+        ways.count()
+    });
+    let links_out = manifest.entries.iter().filter_map(link_out).collect();
+    Ok(Snapshot { summary: manifest.summary, files, links_out, left_out: manifest.left_out })
+}
+
+fn build(
+    disk: &dyn Disk,
+    request: &TakeRequest<'_>,
+    (root, root_facts): (&Path, &Facts),
+    found: &Scan,
+    taking: &Path,
+    watch: Watcher<'_>,
+) -> Result<Manifest, VaultError> {
+    durable::remove_tree(disk, taking).at("remove", taking)?;
+    disk.make_directory(taking, 0o700).at("make", taking)?;
+    let ways = Ways::probe(disk, request.method, root, &found.data, taking)?;
+    let write_once = |found: &Found| request.rules.may_share(&found.path);
+    ways.check_room(&found.data, write_once, taking)?;
+
+    let data = taking.join(DATA_NAME);
+    disk.make_directory(&data, 0o700).at("make", &data)?;
+    let mut entries = Vec::with_capacity(found.data.len());
+    let mut progress = Progress { done: 0, total: found.data.iter().map(|found| found.facts.len).sum() };
+    for each in &found.data {
+        entries.push(bring(disk, &ways, root, &data, each, write_once(each))?);
+        progress.done += each.facts.len;
+        watch(progress);
+    }
+    let left_out = found.others.iter().cloned().map(PathText::from).collect();
+    let root = Attributes::of(root_facts);
+    let manifest = Manifest::new(request.id.clone(), request.now_ms, request.about.clone(), root, entries, left_out);
+    make_durable(disk, taking, &manifest)?;
+    Ok(manifest)
+}
+
+fn bring(
+    disk: &dyn Disk,
+    ways: &Ways<'_>,
+    root: &Path,
+    data: &Path,
+    found: &Found,
+    write_once: bool,
+) -> Result<Entry, VaultError> {
+    let (from, to) = (root.join(&found.path), data.join(&found.path));
+    let path = PathText::from(found.path.clone());
+    let facts = &found.facts;
+    let attributes = Attributes::of(facts);
+    Ok(match facts.kind {
+        Kind::Directory => {
+            disk.make_directory(&to, 0o700).at("make", &to)?;
+            Entry::Directory { path, attributes }
+        }
+        Kind::Link => {
+            let text = disk.read_link(&from).at("read the link", &from)?;
+            disk.make_link(&text, &to).at("make the link", &to)?;
+            Entry::Link { path, to: text.into() }
+        }
+        Kind::File | Kind::Other => {
+            let (how, blake3) = ways.transfer(&from, &to, facts, write_once)?;
+            let modified_ns = nanoseconds(facts.modified);
+            Entry::File { path, attributes, size: facts.len, modified_ns, how, blake3 }
+        }
+    })
+}
+
+/// Writes the manifest, and syncs everything that was made.
+fn make_durable(disk: &dyn Disk, taking: &Path, manifest: &Manifest) -> Result<(), VaultError> {
+    let path = taking.join(FILE_NAME);
+    let mut writer = disk.create(&path, 0o600).at("create", &path)?;
+    writer.write_all(&manifest.to_bytes()).at("write", &path)?;
+    let data = taking.join(DATA_NAME);
+    // What is linked was durable before, under its other name.
+    let is_new = |entry: &&Entry| !matches!(entry, Entry::File { how: How::Link, .. } | Entry::Link { .. });
+    if manifest.entries.iter().filter(is_new).count() > SYNCED_SINGLY_MAX {
+        return disk.sync_file_system(taking).at("sync the file system of", taking);
+    }
+    writer.sync().at("sync", &path)?;
+    for entry in manifest.entries.iter().rev().filter(is_new) {
+        let path = data.join(entry.path());
+        match entry {
+            Entry::Directory { .. } => disk.sync_directory(&path).at("sync", &path)?,
+            Entry::File { .. } | Entry::Link { .. } => disk.sync_file(&path).at("sync", &path)?,
+        }
+    }
+    disk.sync_directory(&data).at("sync", &data)?;
+    disk.sync_directory(taking).at("sync", taking)
+}
+
+/// A link that is absolute or climbs out of the data.
+fn link_out(entry: &Entry) -> Option<PathText> {
+    let Entry::Link { path, to } = entry else { return None };
+    let mut depth = path.path().components().count() - 1;
+    for part in to.path().components() {
+        match part {
+            std::path::Component::Normal(_) => depth += 1,
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir if depth > 0 => depth -= 1,
+            _ => return Some(path.clone()),
+        }
+    }
+    None
+}
+
+/// Nanoseconds since 1970, as far as they can be told: until the year 2262.
+fn nanoseconds(at: SystemTime) -> i64 {
+    match at.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |before| -before),
+    }
+}
