@@ -3,12 +3,22 @@
 //! [`load`] turns a home's configuration into a [`NodeShape`], which is data in words that no chain owns. Nothing here
 //! launches, probes or changes anything: the files it reads are the configuration, and those it is pointed at.
 
-pub mod reload;
-pub mod secret;
+mod environment;
+mod generic;
+mod reload;
+mod secret;
 pub mod shape;
-pub mod template;
+mod template;
 pub mod words;
 
-pub use secret::Secret;
+pub use environment::EnvironmentError;
+pub use generic::{ConfigError, ConfigProblem, Init, init_template, load, read};
+pub use reload::{Changes, Written, diff};
+pub use secret::{Secret, SecretError, shown_address};
 pub use shape::NodeShape;
-pub use template::Template;
+pub use template::{Places, Template, TemplateError};
+
+/// The JSON Schema of `omnivisor.toml`.
+pub fn schema() -> serde_json::Value {
+    generic::schema().clone()
+}

@@ -4,6 +4,7 @@
 //! about to run are a [`Template`]. Nothing here does I/O, knows a chain, or knows a configuration format.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -131,7 +132,7 @@ pub struct UnitShape {
 }
 
 /// How a unit is launched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LaunchShape {
     /// The program; may go through `current`.
     pub program: Template,
@@ -163,6 +164,19 @@ pub struct LaunchShape {
     pub oom_score_adjust: Option<i32>,
     /// Whether it gets a `NOTIFY_SOCKET`.
     pub notify: bool,
+}
+
+/// Variables may be secret, so only their names are shown.
+impl fmt::Debug for LaunchShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("LaunchShape")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("env", &names)
+            .field("cwd", &self.cwd)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One resource limit.
@@ -266,7 +280,7 @@ pub enum Probe {
         /// The text.
         contains: String,
     },
-    /// The unit said `READY=1` on its `NOTIFY_SOCKET` (readiness), or goes on saying `WATCHDOG=1` (health).
+    /// The unit said `READY=1` on its `NOTIFY_SOCKET`.
     Notify,
 }
 
@@ -367,6 +381,9 @@ pub struct KeepShape {
     pub write_once: Vec<String>,
     /// Names of files that stay out, as patterns. The validator's key always does.
     pub exclude: Vec<String>,
+    /// The file in which the program says the format of its data (`format-file` under `[upgrade.keep]`, absolute here,
+    /// relative to the data directory as written): a rollback restores the snapshot when its text has changed.
+    pub format_file: Option<PathBuf>,
 }
 
 /// A program that is run once at a certain moment.

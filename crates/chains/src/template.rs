@@ -66,8 +66,8 @@ impl Template {
                 continue;
             };
             match places.value(word) {
-                Some(Some(value)) => part.push_str(value),
-                Some(None) => parts.push(std::mem::take(&mut part)),
+                Some(Place::Known(value)) => part.push_str(value),
+                Some(Place::Release) => parts.push(std::mem::take(&mut part)),
                 None => {
                     let position = text[..text.len() - rest.len()].chars().count() + 1;
                     return Err(TemplateError { word: word.to_owned(), position, allowed: places.allowed() });
@@ -121,14 +121,21 @@ impl fmt::Display for Template {
     }
 }
 
+/// What stands at a placeholder.
+enum Place<'a> {
+    /// This text.
+    Known(&'a str),
+    /// The release, which is filled in later.
+    Release,
+}
+
 impl Places<'_> {
-    /// `None`: no such placeholder. `Some(None)`: the release.
-    fn value(&self, word: &str) -> Option<Option<&str>> {
+    fn value(&self, word: &str) -> Option<Place<'_>> {
         match word {
-            "home" => Some(Some(self.home)),
-            "data" => self.data.map(Some),
-            "unit" => self.unit.map(Some),
-            "release" => self.release.then_some(None),
+            "home" => Some(Place::Known(self.home)),
+            "data" => self.data.map(Place::Known),
+            "unit" => self.unit.map(Place::Known),
+            "release" => self.release.then_some(Place::Release),
             _ => None,
         }
     }

@@ -1,0 +1,187 @@
+//! The node as a whole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ov_types::{EngineSettings, KeepMethod, StallPolicy, UnitName, UpgradeRules};
+
+use super::Builder;
+use crate::generic::file::{File, PlanFile, StallAction, Unit, Validator, Webhook};
+use crate::generic::problem::Key;
+use crate::reload::Written;
+use crate::secret::Secret;
+use crate::shape;
+use crate::shape::{
+    HomeLayout, Hook, KeepShape, NodeProbes, NodeShape, ProveShape, Retention, Scout, SignerShape, UnitShape,
+};
+
+impl Builder<'_, '_> {
+    pub(super) fn node(&mut self, file: &File, layout: HomeLayout) -> NodeShape {
+        // The document was checked: a name that is none was told already.
+        let named = file.unit.iter().filter_map(|(name, unit)| Some((UnitName::new(name.as_str()).ok()?, unit)));
+        let units: BTreeMap<UnitName, &Unit> = named.collect();
+        if !units.contains_key(&UnitName::main()) {
+            self.document.tell(&Key::of("unit.main"), "this section is missing: it says which program the node is");
+        }
+        let shapes: BTreeMap<UnitName, UnitShape> =
+            units.iter().map(|(name, unit)| (name.clone(), self.unit(name, unit))).collect();
+        self.check_order(&units, file);
+        self.check_logs(&shapes);
+        let probes = self.node_probes(&file.probe);
+        let scouts: Vec<Scout> = file.scout.plan_file.iter().map(|plan_file| self.plan_file(plan_file)).collect();
+        let engine = self.engine(file, &units, &probes, !scouts.is_empty());
+        let home_name = layout.home.file_name().map(|name| name.to_string_lossy().into_owned());
+        NodeShape {
+            name: file.name.clone().or(home_name).unwrap_or_else(|| "node".to_owned()),
+            chain: file.chain.clone(),
+            units: shapes,
+            engine,
+            probes,
+            scouts,
+            on_failure: file.upgrade.on_failure,
+            keep: self.keep(file),
+            migrate: self.migrate(file),
+            prove: self.prove(file),
+            signer: file.validator.as_ref().map(|validator| self.signer(validator)),
+            webhooks: file.webhook.iter().enumerate().map(|(index, hook)| self.webhook(index, hook)).collect(),
+            metrics_listen: file.metrics.listen,
+            snapshots: Retention {
+                keep_last: file.snapshots.keep_last,
+                keep_for_ms: file.snapshots.keep_for.map(ov_types::Span::ms),
+                max_bytes: file.snapshots.max_bytes.map(|size| size.0),
+            },
+            releases_keep_last: file.releases.keep_last,
+            written: Written::of(file),
+            layout,
+        }
+    }
+
+    fn engine(
+        &mut self,
+        file: &File,
+        units: &BTreeMap<UnitName, &Unit>,
+        probes: &NodeProbes,
+        has_scouts: bool,
+    ) -> EngineSettings {
+        let upgrade = &file.upgrade;
+        if upgrade.retry_first > upgrade.retry_max {
+            let message = format!("the first pause may not be longer than the longest, {}", upgrade.retry_max);
+            self.document.tell(&Key::of("upgrade.retry-first"), message);
+        }
+        let is_signer = |name: &UnitName| name.is_main() && file.validator.is_some();
+        EngineSettings {
+            units: units.iter().map(|(name, unit)| (name.clone(), self.rules(name, unit, is_signer(name)))).collect(),
+            upgrade: UpgradeRules {
+                keep: upgrade.keep.method != KeepMethod::Off,
+                migrate: upgrade.migrate.is_some(),
+                stop_within_ms: upgrade.stop_within.ms(),
+                start_within_ms: upgrade.start_within.ms(),
+                prove_exits_max: upgrade.prove.exits,
+                retry_first_ms: upgrade.retry_first.ms(),
+                retry_max_ms: upgrade.retry_max.ms(),
+            },
+            stall: self.stall(file, probes),
+            has_scouts,
+            seed: seed(&self.home_text),
+        }
+    }
+
+    fn stall(&mut self, file: &File, probes: &NodeProbes) -> Option<StallPolicy> {
+        let key = Key::of("progress");
+        let restart = match file.progress.policy {
+            StallAction::Off => return None,
+            StallAction::Alert => false,
+            StallAction::Restart => true,
+        };
+        if probes.height.is_none() {
+            if self.document.has(&key) {
+                self.document.tell(&key, "without `[probe.height]` nobody knows whether the node moves");
+            }
+            return None;
+        }
+        Some(StallPolicy { within_ms: file.progress.stall.ms(), restart })
+    }
+
+    fn plan_file(&mut self, plan_file: &PlanFile) -> Scout {
+        let key = Key::of("scout.plan-file.path");
+        if plan_file.path.is_none() {
+            self.document.tell(&key, "the path of the file is missing");
+        }
+        let path = plan_file.path.as_ref().map_or_else(PathBuf::new, |path| self.path(&key, path, None));
+        Scout::PlanFile { path, on_failure: plan_file.on_failure }
+    }
+
+    fn keep(&mut self, file: &File) -> KeepShape {
+        let keep = &file.upgrade.keep;
+        if keep.method == KeepMethod::HardLink && keep.write_once.is_empty() {
+            let message = "`hard-link` needs it: which files does the node never change once they are written?";
+            self.document.tell(&Key::of("upgrade.keep.write-once"), message);
+        }
+        KeepShape { method: keep.method, write_once: keep.write_once.clone(), exclude: keep.exclude.clone() }
+    }
+
+    fn migrate(&mut self, file: &File) -> Option<Hook> {
+        let key = Key::of("upgrade.migrate");
+        let migrate = file.upgrade.migrate.as_ref()?;
+        Some(Hook {
+            program: self.program(&key.name("program"), migrate.program.as_deref(), None),
+            args: self.templates(&key.name("args"), &migrate.args, None),
+            timeout_ms: migrate.timeout.ms(),
+        })
+    }
+
+    fn prove(&mut self, file: &File) -> ProveShape {
+        let prove = &file.upgrade.prove;
+        if prove.soak >= prove.within {
+            let message = format!("{} leaves no time for a soak of {}", prove.within, prove.soak);
+            self.document.tell(&Key::of("upgrade.prove.within"), message);
+        }
+        ProveShape { soak_ms: prove.soak.ms(), within_ms: prove.within.ms() }
+    }
+
+    fn signer(&mut self, validator: &Validator) -> SignerShape {
+        let key = Key::of("validator");
+        if validator.key.is_none() && validator.sign_state.is_none() {
+            self.document.tell(&key, "at least one of `key` and `sign-state` is needed");
+        }
+        SignerShape {
+            key: validator.key.as_ref().map(|path| self.path(&key.name("key"), path, None)),
+            sign_state: validator.sign_state.as_ref().map(|path| self.path(&key.name("sign-state"), path, None)),
+        }
+    }
+
+    fn webhook(&mut self, index: usize, hook: &Webhook) -> shape::Webhook {
+        let key = Key::of("webhook").index(index);
+        let choices =
+            [("url", hook.url.is_some()), ("url-file", hook.url_file.is_some()), ("url-env", hook.url_env.is_some())];
+        self.exactly_one(&key, &choices);
+        if hook.secret_file.is_some() && hook.secret_env.is_some() {
+            self.document.tell(&key, "`secret-file` and `secret-env` exclude each other: give at most one");
+        }
+        let file = self.secret(&key.name("url-file"), hook.url_file.as_deref(), None);
+        let elsewhere = file.or(hook.url_env.clone().map(Secret::Variable));
+        shape::Webhook {
+            name: hook.name.clone().unwrap_or_else(|| format!("webhook {}", index + 1)),
+            url: hook.url.clone().map(Secret::Text).or(elsewhere).unwrap_or(Secret::Text(String::new())),
+            events: hook.events.clone(),
+            headers_file: hook.headers_file.as_ref().map(|path| self.path(&key.name("headers-file"), path, None)),
+            secret: self.secret(&key.name("secret-file"), hook.secret_file.as_deref(), hook.secret_env.as_deref()),
+            timeout_ms: hook.timeout.ms(),
+            attempts: hook.attempts,
+        }
+    }
+
+    fn secret(&mut self, key: &Key, file: Option<&str>, variable: Option<&str>) -> Option<Secret> {
+        match file {
+            Some(file) => Some(Secret::File(self.path(key, file, None))),
+            None => variable.map(|name| Secret::Variable(name.to_owned())),
+        }
+    }
+}
+
+/// A number that differs from node to node, also where many hosts have the same home (FNV-1a).
+fn seed(home: &str) -> u64 {
+    let host = ov_sys::host::host_facts().host_name;
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    host.bytes().chain([0]).chain(home.bytes()).fold(0xcbf2_9ce4_8422_2325, step)
+}

@@ -1,0 +1,158 @@
+//! One unit: how it is launched, asked and stopped, and its rules.
+
+use std::path::PathBuf;
+
+use ov_types::{Span, StartAfter, StartWhen, StopRule, UnitName, UnitRules, WhenLooping};
+
+use super::Builder;
+use crate::generic::file::{LimitValue, LoopAction, OutputWord, StdinWord, Unit, parse_limit};
+use crate::generic::problem::Key;
+use crate::shape::{Health, LaunchShape, LimitShape, LogShape, Output, Probe, Readiness, Stdin, UnitShape};
+use crate::words;
+
+impl Builder<'_, '_> {
+    pub(super) fn unit(&mut self, name: &UnitName, unit: &Unit) -> UnitShape {
+        let key = Key::of("unit").name(name.as_str());
+        let readiness = unit.ready.as_ref().map(|ready| {
+            let key = key.name("ready");
+            let probe = self.readiness_probe(&key, ready, name.as_str());
+            if matches!(probe, Probe::LogLine { .. }) && unit.output != OutputWord::Pump {
+                self.document.tell(&key.name("log-line"), "the output is only seen with `output = \"pump\"`");
+            }
+            Readiness { probe, every_ms: ready.every.ms(), timeout_ms: ready.timeout.ms() }
+        });
+        let health = unit.health.as_ref().map(|health| Health {
+            probe: self.health_probe(&key.name("health"), &health.question, name.as_str()),
+            every_ms: health.every.ms(),
+            timeout_ms: health.timeout.ms(),
+            failures: health.failures,
+        });
+        let notify = readiness.as_ref().is_some_and(|readiness| readiness.probe == Probe::Notify);
+        let suspend_file =
+            unit.suspend_file.as_ref().map(|path| self.path(&key.name("suspend-file"), path, Some(name.as_str())));
+        UnitShape { launch: self.launch(&key, name, unit, notify), readiness, health, suspend_file }
+    }
+
+    fn launch(&mut self, key: &Key, name: &UnitName, unit: &Unit, notify: bool) -> LaunchShape {
+        let of = Some(name.as_str());
+        let env = unit.env.iter();
+        let env =
+            env.map(|(name, text)| (name.clone(), self.template(&key.name("env").name(name), text, of))).collect();
+        let files = unit.env_file.iter().enumerate();
+        let env_files = files.map(|(index, path)| self.path(&key.name("env-file").index(index), path, of)).collect();
+        LaunchShape {
+            program: self.program(&key.name("program"), unit.program.as_deref(), of),
+            args: self.templates(&key.name("args"), &unit.args, of),
+            env,
+            env_files,
+            inherit_env: unit.inherit_env,
+            cwd: self.template(&key.name("cwd"), &unit.cwd, of).below(&self.home),
+            user: self.account(&key.name("user"), unit.user.as_deref()),
+            group: self.account(&key.name("group"), unit.group.as_deref()),
+            umask: unit.umask.as_deref().and_then(|mask| u32::from_str_radix(mask, 8).ok()),
+            limits: unit.limits.iter().filter_map(|(resource, value)| limit(resource, value)).collect(),
+            stdin: match unit.stdin {
+                StdinWord::Null => Stdin::Null,
+                StdinWord::Inherit => Stdin::Inherit,
+            },
+            output: self.output(key, name, unit),
+            nice: unit.nice,
+            oom_score_adjust: unit.oom_score_adjust,
+            notify,
+        }
+    }
+
+    fn account(&mut self, key: &Key, name: Option<&str>) -> Option<String> {
+        let name = name?;
+        if name.is_empty() || name.contains([':', '/']) || name.contains(char::is_whitespace) {
+            self.document.tell(key, format!("`{name}` is not the name or number of a user or group"));
+        }
+        Some(name.to_owned())
+    }
+
+    fn output(&mut self, key: &Key, name: &UnitName, unit: &Unit) -> Output {
+        let key = key.name("log");
+        if unit.output == OutputWord::Inherit {
+            if self.document.has(&key) {
+                self.document.tell(&key, "with `output = \"inherit\"` there is no log file");
+            }
+            return Output::Inherit;
+        }
+        let rotate_every_seconds = unit.log.rotate.ms() / 1000;
+        if unit.log.rotate != Span::from_seconds(rotate_every_seconds) {
+            self.document.tell(&key.name("rotate"), "this must be a whole number of seconds");
+        }
+        Output::Pump(LogShape {
+            path: self.path(&key.name("path"), &unit.log.path, Some(name.as_str())),
+            max_bytes: unit.log.max_size.0,
+            keep: unit.log.keep,
+            rotate_every_seconds,
+            compress: unit.log.compress,
+        })
+    }
+
+    pub(super) fn rules(&mut self, name: &UnitName, unit: &Unit, is_signer: bool) -> UnitRules {
+        let key = Key::of("unit").name(name.as_str());
+        if unit.back_off.first > unit.back_off.max {
+            let message = format!("the first wait may not be longer than the longest, {}", unit.back_off.max);
+            self.document.tell(&key.name("back-off").name("first"), message);
+        }
+        let then = unit.crash_loop.then.unwrap_or(if is_signer { LoopAction::Park } else { LoopAction::Retry });
+        UnitRules {
+            restart: unit.restart,
+            forbidden_exits: unit.never_restart.clone(),
+            back_off: ov_types::BackOff {
+                first_ms: unit.back_off.first.ms(),
+                max_ms: unit.back_off.max.ms(),
+                jitter_percent: unit.back_off.jitter,
+                reset_after_ms: unit.back_off.reset.ms(),
+            },
+            crash_loop: ov_types::CrashLoop {
+                count: unit.crash_loop.count,
+                within_ms: unit.crash_loop.within.ms(),
+                then: match then {
+                    LoopAction::Park => WhenLooping::Park,
+                    LoopAction::Retry => WhenLooping::Retry { every_ms: unit.crash_loop.every.ms() },
+                },
+            },
+            after: conditions(unit),
+            stop: StopRule {
+                // The document was checked: a signal that is none was told already.
+                signal: words::signal_number(&unit.stop.signal).unwrap_or_default(),
+                grace_ms: unit.stop.grace.ms(),
+            },
+            has_readiness: unit.ready.is_some(),
+            ready_within_ms: unit.ready.as_ref().and_then(|ready| ready.within).map(Span::ms),
+            restart_when_unhealthy: unit.health.as_ref().is_some_and(|health| health.restart),
+        }
+    }
+
+    /// Two units that write into one file would rotate it under each other.
+    pub(super) fn check_logs(&mut self, units: &std::collections::BTreeMap<UnitName, UnitShape>) {
+        let mut taken: Vec<(&UnitName, &PathBuf)> = Vec::new();
+        for (name, unit) in units {
+            let Output::Pump(log) = &unit.launch.output else { continue };
+            if let Some((other, _)) = taken.iter().find(|(_, path)| **path == log.path) {
+                let message = format!("unit `{other}` already writes to {}", log.path.display());
+                self.document.tell(&Key::of("unit").name(name.as_str()).name("log").name("path"), message);
+            }
+            taken.push((name, &log.path));
+        }
+    }
+}
+
+fn limit(resource: &str, value: &LimitValue) -> Option<LimitShape> {
+    let (soft, hard) = match value {
+        LimitValue::Number(number) => (Some(*number), Some(*number)),
+        LimitValue::Text(text) => parse_limit(text)?,
+    };
+    Some(LimitShape { resource: resource.to_owned(), soft, hard })
+}
+
+fn conditions(unit: &Unit) -> Vec<StartAfter> {
+    let of = |list: &std::collections::BTreeMap<String, StartWhen>, bound: bool| -> Vec<StartAfter> {
+        let name = |name: &String| UnitName::new(name.as_str()).ok();
+        list.iter().filter_map(|(unit, when)| Some(StartAfter { unit: name(unit)?, when: *when, bound })).collect()
+    };
+    [of(&unit.after, false), of(&unit.with, true)].concat()
+}

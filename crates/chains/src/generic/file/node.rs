@@ -1,0 +1,371 @@
+//! The sections about the node as a whole.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use ov_types::{ByteSize, FailurePolicy, KeepMethod, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::formats;
+
+/// `[paths]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Paths {
+    /// The node's data directory: what a snapshot holds, and `{data}` elsewhere in this file.
+    pub(crate) data: String,
+    /// One folder per release.
+    pub(crate) releases: String,
+    /// The link to the release that runs. It is replaced in one step when the node is switched.
+    pub(crate) current: String,
+    /// One folder per snapshot. On the same file system as `data`, snapshots can share its blocks.
+    pub(crate) snapshots: String,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            data: "data".to_owned(),
+            releases: "releases".to_owned(),
+            current: "current".to_owned(),
+            snapshots: "snapshots".to_owned(),
+        }
+    }
+}
+
+/// `[probe]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Probes {
+    /// How long one answer may take.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) timeout: Span,
+    /// How to learn the node's height: exactly one of `http`, `program` and `file`. Without it, plans for a height can
+    /// only come from a node that stops itself, and nobody notices when the node stands still.
+    pub(crate) height: Option<HeightQuestion>,
+    /// How to learn which version a release is. An upgrade is proven only if the new release gives the right answer.
+    pub(crate) version: Option<VersionQuestion>,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { timeout: Span::from_seconds(5), height: None, version: None }
+    }
+}
+
+/// `[probe.height]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct HeightQuestion {
+    /// Ask this address; the answer is JSON, and `pointer` says where the height stands in it.
+    #[schemars(schema_with = "formats::url")]
+    pub(crate) http: Option<String>,
+    /// Run this program; it prints the height, or JSON if `pointer` is given.
+    pub(crate) program: Option<String>,
+    /// Arguments of `program`.
+    pub(crate) args: Vec<String>,
+    /// Read this file; it holds the height, or JSON if `pointer` is given.
+    pub(crate) file: Option<String>,
+    /// Where the height stands in JSON (RFC 6901), such as `/result/sync_info/latest_block_height`. A number, or a text
+    /// that is one.
+    #[schemars(schema_with = "formats::pointer")]
+    pub(crate) pointer: Option<String>,
+    /// How often to ask. It is asked faster as the height of a plan comes near.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) every: Span,
+}
+
+impl Default for HeightQuestion {
+    fn default() -> Self {
+        Self { http: None, program: None, args: Vec::new(), file: None, pointer: None, every: Span::from_seconds(2) }
+    }
+}
+
+/// `[probe.version]`
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct VersionQuestion {
+    /// The program that says its version. A relative path begins at the folder of the release that is asked about.
+    pub(crate) program: Option<String>,
+    /// Its arguments.
+    pub(crate) args: Vec<String>,
+    /// Where the version stands, if the answer is JSON (RFC 6901).
+    #[schemars(schema_with = "formats::pointer")]
+    pub(crate) pointer: Option<String>,
+    /// What the answer must contain, by name of the release. A release that is not listed must say its own name; a
+    /// leading `v` may be missing.
+    #[schemars(extend("propertyNames" = { "format": "release-name" }))]
+    pub(crate) expect: BTreeMap<String, String>,
+}
+
+/// What to do when the height does not move.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StallAction {
+    Alert,
+    Restart,
+    Off,
+}
+
+/// `[progress]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Progress {
+    /// The height must move within this time.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) stall: Span,
+    /// What happens when it does not: `alert` tells you, `restart` also stops `main` and launches it again, `off` does
+    /// nothing.
+    #[schemars(schema_with = "formats::stall_action")]
+    pub(crate) policy: StallAction,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { stall: Span::from_seconds(300), policy: StallAction::Alert }
+    }
+}
+
+/// `[upgrade]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Upgrade {
+    /// What a plan does when the new release cannot be proven, unless the plan says otherwise. `rollback` goes back to
+    /// the old release and its data: for patch releases. `hold` keeps the new one and tries again, more and more
+    /// slowly: for upgrades of the whole network, whose height the old release cannot pass.
+    #[schemars(schema_with = "formats::on_failure")]
+    pub(crate) on_failure: FailurePolicy,
+    /// All units must be down this long after they were told to stop. Longer than the graces of the units that wait
+    /// for each other, added up.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) stop_within: Span,
+    /// The new release must run this long after the switch.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) start_within: Span,
+    /// The pause before a step that failed is tried again; doubled each time.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) retry_first: Span,
+    /// The longest such pause.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) retry_max: Span,
+    /// What a new release has to show before the upgrade is committed.
+    pub(crate) prove: Prove,
+    /// The snapshot of the data that is taken between the old release's end and the new one's start.
+    pub(crate) keep: Keep,
+    /// A program that prepares the data for the new release, run after the switch and before the start. It may run
+    /// more than once, so it must not mind.
+    pub(crate) migrate: Option<Migrate>,
+}
+
+impl Default for Upgrade {
+    fn default() -> Self {
+        Self {
+            on_failure: FailurePolicy::Rollback,
+            stop_within: Span::from_seconds(600),
+            start_within: Span::from_seconds(600),
+            retry_first: Span::from_seconds(10),
+            retry_max: Span::from_seconds(600),
+            prove: Prove::default(),
+            keep: Keep::default(),
+            migrate: None,
+        }
+    }
+}
+
+/// `[upgrade.prove]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Prove {
+    /// For this long, without a break: all units ready and healthy, the right version, the height above the plan's and
+    /// moving; as far as there are probes for it.
+    #[schemars(schema_with = "formats::span")]
+    pub(crate) soak: Span,
+    /// The proof must be complete this long after the start.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) within: Span,
+    /// `main` may end this often before the proof has failed.
+    #[schemars(range(max = 1000))]
+    pub(crate) exits: u32,
+}
+
+impl Default for Prove {
+    fn default() -> Self {
+        Self { soak: Span::from_seconds(60), within: Span::from_seconds(900), exits: 2 }
+    }
+}
+
+/// `[upgrade.keep]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Keep {
+    /// How. `reflink` shares blocks and takes milliseconds (XFS, btrfs); `hard-link` links the files of `write-once`
+    /// and copies the rest; `copy` copies everything; `auto` is the first of these that works here; `off` takes no
+    /// snapshot, so that a rollback keeps the data as the new release left it.
+    #[schemars(schema_with = "formats::keep_method")]
+    pub(crate) method: KeepMethod,
+    /// Files that the node never changes once they are written, as patterns with `*` and `?`, such as `*.sst`.
+    #[schemars(schema_with = "formats::patterns")]
+    pub(crate) write_once: Vec<String>,
+    /// Files that stay out of snapshots, as patterns. The validator's key always does.
+    #[schemars(schema_with = "formats::patterns")]
+    pub(crate) exclude: Vec<String>,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { method: KeepMethod::Auto, write_once: Vec::new(), exclude: vec!["LOCK".to_owned()] }
+    }
+}
+
+/// `[upgrade.migrate]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Migrate {
+    /// The program. A relative path begins at the node's home; `{release}` is the new release's folder.
+    pub(crate) program: Option<String>,
+    /// Its arguments.
+    pub(crate) args: Vec<String>,
+    /// How long it may take.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) timeout: Span,
+}
+
+impl Default for Migrate {
+    fn default() -> Self {
+        Self { program: None, args: Vec::new(), timeout: Span::from_seconds(3600) }
+    }
+}
+
+/// `[scout]`
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Scouts {
+    /// A file that the node writes when it stops itself for an upgrade: JSON with `name` (the release), `height`, and
+    /// perhaps `info`.
+    pub(crate) plan_file: Option<PlanFile>,
+}
+
+/// `[scout.plan-file]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct PlanFile {
+    /// The file. A relative path begins at the node's home.
+    pub(crate) path: Option<String>,
+    /// What such a plan does when the new release cannot be proven; see `upgrade.on-failure`. The old release stopped
+    /// itself at this height, so going back to it seldom helps.
+    #[schemars(schema_with = "formats::on_failure")]
+    pub(crate) on_failure: FailurePolicy,
+}
+
+impl Default for PlanFile {
+    fn default() -> Self {
+        Self { path: None, on_failure: FailurePolicy::Hold }
+    }
+}
+
+/// `[validator]`
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Validator {
+    /// The file with the private key. Leave it out where a remote signer holds it.
+    pub(crate) key: Option<String>,
+    /// The file that says what was already signed: JSON with `height`, `round` and `step`. A restore keeps the higher
+    /// of the live and the restored one.
+    pub(crate) sign_state: Option<String>,
+}
+
+/// `[[webhook]]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Webhook {
+    /// What to call it in messages. `webhook 1`, `webhook 2`, … if not given.
+    #[schemars(schema_with = "formats::name")]
+    pub(crate) name: Option<String>,
+    /// Its address. Exactly one of `url`, `url-file` and `url-env`; the latter two keep it out of this file. It is
+    /// never shown anywhere.
+    #[schemars(schema_with = "formats::hook_url")]
+    pub(crate) url: Option<String>,
+    /// A file that holds its address.
+    pub(crate) url_file: Option<String>,
+    /// A variable of the daemon's environment that holds its address.
+    pub(crate) url_env: Option<String>,
+    /// What it is told. All of these if empty.
+    #[schemars(schema_with = "formats::notifications")]
+    pub(crate) events: Vec<String>,
+    /// A file of `Name: value` lines that are sent along, such as `Authorization: Bearer …`.
+    pub(crate) headers_file: Option<String>,
+    /// A file that holds a secret; the body is signed with it (HMAC-SHA256).
+    pub(crate) secret_file: Option<String>,
+    /// A variable of the daemon's environment that holds this secret.
+    pub(crate) secret_env: Option<String>,
+    /// How long one try may take.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) timeout: Span,
+    /// How often a notification is tried before it is given up.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) attempts: u32,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self {
+            name: None,
+            url: None,
+            url_file: None,
+            url_env: None,
+            events: Vec::new(),
+            headers_file: None,
+            secret_file: None,
+            secret_env: None,
+            timeout: Span::from_seconds(10),
+            attempts: 5,
+        }
+    }
+}
+
+/// `[metrics]`
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Metrics {
+    /// An address such as `127.0.0.1:9300` where `/metrics` is served to anyone who can reach it. It is always served
+    /// on the control socket.
+    #[schemars(schema_with = "formats::socket_address")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// `[snapshots]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Snapshots {
+    /// At most so many.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(crate) keep_last: u32,
+    /// None older than this.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) keep_for: Option<Span>,
+    /// Not more than this in all, as restored directories would have it.
+    #[schemars(schema_with = "formats::size")]
+    pub(crate) max_bytes: Option<ByteSize>,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self { keep_last: 2, keep_for: None, max_bytes: None }
+    }
+}
+
+/// `[releases]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Releases {
+    /// How many stay besides the current one, the one before it, and those that a plan needs.
+    #[schemars(range(max = 10_000))]
+    pub(crate) keep_last: u32,
+}
+
+impl Default for Releases {
+    fn default() -> Self {
+        Self { keep_last: 5 }
+    }
+}
