@@ -37,7 +37,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("shim", &["rustix", "nix"]),
     // Pure: no clock, no files, no threads.
     ("engine", &["serde"]),
-    ("types", &["serde"]),
+    // Depended on by everyone; schemars is for those who ask for schemas.
+    ("types", &["serde", "schemars"]),
 ];
 
 /// One dependency of one crate, by folder name or, from outside, by package name.
