@@ -215,6 +215,9 @@ impl Keeper {
         } else if is_empty && self.is_occupied() {
             self.emptied();
         }
+        if let Some(run) = self.run.as_ref().filter(|_| !is_empty) {
+            run.on_reaped();
+        }
     }
 
     fn main_ended(&mut self, status: ExitStatus, is_empty: bool) {

@@ -140,12 +140,21 @@ impl Run {
         trouble
     }
 
+    /// Goes on killing as soon as something has died: what it left behind is ours now.
+    pub(crate) fn on_reaped(&self) {
+        if matches!(self.ending, Ending::Killing { .. }) {
+            tree::kill_own_children();
+        }
+    }
+
     fn kill_tree(&self) {
         if let Some(cgroup) = &self.cgroup {
             // An old kernel has no such file, and a process may have left the group: in any case
             // the tree is gone through as well.
             let _ = fs::write(cgroup.join("cgroup.kill"), "1");
         }
-        tree::kill_tree(std::process::id());
+        tree::kill_own_children();
+        // A child that cannot die now would protect what is under it.
+        tree::signal_tree(std::process::id(), Signal::KILL);
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fs;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 /// No tree is deeper: a chain of parents that is longer goes in a circle, by pids given anew.
 const DEPTH_MAX: usize = 4096;
@@ -130,24 +130,19 @@ pub(crate) fn signal_tree(root: u32, signal: Signal) -> Vec<u32> {
     tree
 }
 
-/// One attempt at ending all processes under `root`, also while they multiply: first everything
-/// is stopped, again and again until nothing new appears, then everything is killed.
-pub(crate) fn kill_tree(root: u32) {
-    /// Processes that multiply faster than this many rounds can stop them get a later attempt.
-    const ROUNDS_MAX: usize = 32;
-    let mut stopped = Vec::new();
-    for _ in 0..ROUNDS_MAX {
-        let mut tree = descendants(root);
-        tree.sort_unstable();
-        if tree.iter().all(|pid| stopped.binary_search(pid).is_ok()) {
-            break;
-        }
-        for pid in tree.iter().filter(|pid| stopped.binary_search(pid).is_err()) {
-            signal_if(*pid, Signal::STOP, || is_under(root, *pid));
-        }
-        stopped = tree;
+/// Kills the children of this process, which nobody else reaps: their pids are theirs until then,
+/// so that this is safe, and it is fast enough for children that multiply. What the killed ones
+/// leave behind comes to the subreaper, as its children, for the next call.
+pub(crate) fn kill_own_children() {
+    let own = std::process::id();
+    let children = listed_children(own).unwrap_or_else(|| {
+        let is_child = |pid: &u32| ProcessStat::of(*pid).is_some_and(|stat| stat.parent == own);
+        all_pids().into_iter().filter(is_child).collect()
+    });
+    for pid in children.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+        // It may have ended meanwhile, and then waits to be reaped.
+        let _ = kill_process(pid, Signal::KILL);
     }
-    signal_tree(root, Signal::KILL);
 }
 
 #[cfg(test)]
@@ -180,7 +175,7 @@ mod tests {
         assert_eq!(listed, scanned);
         assert!(is_under(child.id(), listed[0]));
         assert!(!is_under(listed[0], child.id()));
-        kill_tree(child.id());
+        assert_eq!(signal_tree(child.id(), Signal::KILL).len(), 2);
         child.wait().unwrap();
     }
 }

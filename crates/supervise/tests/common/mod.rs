@@ -1,5 +1,6 @@
 //! A unit in a directory of its own, with a real shim, for the tests of this crate.
 #![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
