@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ov_chains::secret::shown_address;
 use ov_chains::shape::Probe;
+use ov_chains::shown_address;
 use ov_sys::Disk;
 use ov_types::Span;
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use ov_chains::secret::shown_address;
 use ov_chains::shape::HeightProbe;
+use ov_chains::shown_address;
 use ov_types::Height;
 use serde_json::Value;
 

@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use hyper::header::{HOST, USER_AGENT};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
-use ov_chains::secret::shown_address;
+use ov_chains::shown_address;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 

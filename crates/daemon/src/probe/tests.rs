@@ -220,7 +220,7 @@ fn release_saying(folder: &Path, script: &str) -> Scene {
 
 #[tokio::test]
 async fn a_release_says_its_version() {
-    let places = ov_chains::template::Places { home: "/", data: None, unit: None, release: true };
+    let places = ov_chains::Places { home: "/", data: None, unit: None, release: true };
     let probe = |pointer: Option<&str>, expect| VersionProbe {
         program: Template::parse("{release}/node", &places).unwrap(),
         args: vec![Template::literal("version")],
