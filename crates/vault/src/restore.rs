@@ -84,6 +84,8 @@ pub fn already_restored(
 ) -> Result<Option<Restored>, VaultError> {
     let place = Place::of(disk, data)?;
     repair_at(disk, &place)?;
+    // It may have stopped before its last sync.
+    disk.sync_directory(place.parent()).at("sync", place.parent())?;
     let kept = place.beside("", &format!("{KEPT}{id}"));
     if !durable::exists(disk, &kept).at("look at", &kept)? {
         return Ok(None);

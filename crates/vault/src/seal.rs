@@ -27,6 +27,9 @@ pub struct Wrong {
 pub fn seal(disk: &dyn Disk, snapshots: &Path, id: &SnapshotId, watch: Watcher<'_>) -> Result<bool, VaultError> {
     let mut manifest = manifest::read(disk, snapshots, id)?;
     if manifest.summary.sealed || !manifest.is_ours() {
+        // An earlier try may have stopped before its last sync.
+        let place = snapshots.join(id);
+        disk.sync_directory(&place).at("sync", &place)?;
         return Ok(false);
     }
     let data = snapshots.join(id).join(DATA_NAME);
