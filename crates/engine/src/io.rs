@@ -148,6 +148,10 @@ pub enum Order {
     Suspend(UnitName),
     /// Let a unit's launches go.
     Resume(UnitName),
+    /// Keep every unit down for a while, for work on the data; a daemon that dies meanwhile is forgotten to have asked.
+    Pause,
+    /// The work on the data is over.
+    Unpause,
     /// Stop every unit; the daemon ends when all are down.
     Shutdown,
     /// Wait for nothing any more while stopping.
@@ -200,11 +204,11 @@ pub enum Input {
     /// What a validator has signed, as its file says.
     SignState {
         /// Height.
-        height: i64,
+        height: u64,
         /// Round.
-        round: i64,
+        round: u64,
         /// Step.
-        step: i64,
+        step: u64,
     },
     /// A scout saw a plan.
     PlanSeen(Wish),
@@ -272,6 +276,8 @@ pub enum Effect {
     },
     /// Tell the world.
     Tell(EventKind),
+    /// All units are down after `Pause`.
+    Paused,
     /// All units are down after `Shutdown`: end.
     Exit,
 }

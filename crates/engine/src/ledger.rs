@@ -162,7 +162,7 @@ pub struct Ledger {
     pub(crate) entries: BTreeMap<PlanId, Entry>,
     pub(crate) units: BTreeMap<UnitName, UnitLedger>,
     pub(crate) last_end: Option<LastEnd>,
-    pub(crate) sign_state: Option<(i64, i64, i64)>,
+    pub(crate) sign_state: Option<(u64, u64, u64)>,
     pub(crate) boot: String,
     pub(crate) plans_counted: u64,
 }
@@ -213,7 +213,7 @@ impl Ledger {
     }
 
     /// The highest thing a validator was seen to have signed: height, round, step.
-    pub fn sign_state(&self) -> Option<(i64, i64, i64)> {
+    pub fn sign_state(&self) -> Option<(u64, u64, u64)> {
         self.sign_state
     }
 
@@ -312,8 +312,9 @@ impl Ledger {
 
 /// Later facts win; what a step does not mention stays.
 fn merge(facts: &mut StepFacts, more: &StepFacts) {
-    let StepFacts { previous, snapshot, format, gap_ms, note } = more.clone();
+    let StepFacts { previous, staged_here, snapshot, format, gap_ms, note } = more.clone();
     facts.previous = previous.or(facts.previous.take());
+    facts.staged_here = staged_here.or(facts.staged_here);
     facts.snapshot = snapshot.or(facts.snapshot.take());
     facts.format = format.or(facts.format.take());
     facts.gap_ms = gap_ms.or(facts.gap_ms);

@@ -35,6 +35,15 @@ pub(crate) struct Active {
     halted: bool,
 }
 
+/// How far a pause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// Units are going down.
+    Asked,
+    /// All were down, and that was told.
+    Told,
+}
+
 /// A node.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -48,6 +57,7 @@ pub struct Node {
     pub(crate) shutting_down: bool,
     pub(crate) hurry: bool,
     exit_told: bool,
+    pub(crate) pause: Option<Pause>,
     height: Option<(Height, u64)>,
     pace: Pace,
     stuck_told: bool,
@@ -99,6 +109,7 @@ impl Node {
             shutting_down: false,
             hurry: false,
             exit_told: false,
+            pause: None,
             height: None,
             pace: Pace::default(),
             stuck_told: false,
@@ -167,6 +178,10 @@ impl Node {
             }
         }
         let all_down = self.units.values().all(Unit::is_down);
+        if self.found && all_down && self.pause == Some(Pause::Asked) {
+            self.pause = Some(Pause::Told);
+            self.effect(Effect::Paused);
+        }
         if self.shutting_down && self.found && all_down && !self.exit_told {
             self.exit_told = true;
             self.effect(Effect::Exit);

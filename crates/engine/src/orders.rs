@@ -4,6 +4,7 @@ use ov_types::record::Outcome;
 use ov_types::{EventKind, Moment, PlanId, Problem, Record, Step, UnitName};
 
 use crate::ledger::{Entry, Phase};
+use crate::node::Pause;
 use crate::{Action, Node, Order, Refused};
 
 impl Node {
@@ -56,6 +57,11 @@ impl Node {
             }
             Order::Suspend(unit) => self.suspend(&unit, true),
             Order::Resume(unit) => self.suspend(&unit, false),
+            Order::Pause => self.pause(),
+            Order::Unpause => {
+                self.pause = None;
+                Ok(None)
+            }
             Order::Shutdown => {
                 self.shutting_down = true;
                 Ok(None)
@@ -160,6 +166,21 @@ impl Node {
                 "`omnivisor plan list` tells how far it is",
             ),
         }
+    }
+
+    fn pause(&mut self) -> Result<Option<PlanId>, Refused> {
+        if let Some(entry) = self.ledger.entries().find(|entry| entry.is_in_window()) {
+            let why = format!("upgrade {} is under way and looks after the data", entry.plan.id);
+            return refuse(&why, "wait for it to end");
+        }
+        if self.pause.is_some() || self.shutting_down {
+            return refuse(
+                "the node is being stopped, or its data is being worked on, already",
+                "wait for that to end",
+            );
+        }
+        self.pause = Some(Pause::Asked);
+        Ok(None)
     }
 
     fn known_unit(&self, unit: &UnitName) -> Result<(), Refused> {

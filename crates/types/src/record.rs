@@ -8,10 +8,14 @@ use crate::{
 
 /// What a step found out that later steps, or its undoing, need.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepFacts {
     /// The release that ran before; told by `recheck`, before anything changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<ReleaseName>,
+    /// The release was put into its folder by this upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged_here: Option<bool>,
     /// The snapshot that was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotId>,
@@ -35,6 +39,7 @@ impl StepFacts {
 
 /// How an upgrade ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The new release runs and was proven.
@@ -47,6 +52,7 @@ pub enum Outcome {
 
 /// One record of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Record {
     /// A daemon took over the node.
@@ -201,11 +207,11 @@ pub enum Record {
         /// When.
         at: Moment,
         /// The height, round and step last signed.
-        height: i64,
+        height: u64,
         /// The round.
-        round: i64,
+        round: u64,
         /// The step.
-        step: i64,
+        step: u64,
     },
     /// The main process ended; kept because gaps are measured from here.
     MainEnded {

@@ -60,6 +60,7 @@ struct World {
     /// The daemon dies when this many more actions were carried out.
     dies_after: Option<usize>,
     exited: bool,
+    paused: u32,
     mains_ever_two: bool,
 }
 
@@ -80,6 +81,7 @@ impl World {
             told: Vec::new(),
             dies_after: None,
             exited: false,
+            paused: 0,
             mains_ever_two: false,
         };
         world.give(Input::Found(BTreeMap::new()));
@@ -135,6 +137,7 @@ impl World {
             Effect::RunStep(call) => self.step(&call),
             Effect::AbandonStep { .. } => {}
             Effect::Tell(kind) => self.told.push(kind),
+            Effect::Paused => self.paused += 1,
             Effect::Exit => self.exited = true,
         }
     }
@@ -412,6 +415,22 @@ fn a_stopped_node_is_not_upgraded_and_a_parked_one_stays_parked_over_restarts() 
     assert_eq!(world.node.unit_view(&UnitName::main()).unwrap().state, UnitState::Parked);
     world.order(Order::Start(UnitName::main())).unwrap();
     world.run(100);
+    assert!(world.main.is_some());
+}
+
+#[test]
+fn a_pause_holds_the_node_down_and_off_upgrades_until_it_ends() {
+    let mut world = World::new();
+    world.order(Order::Pause).unwrap();
+    world.run(100);
+    assert_eq!((world.paused, world.main), (1, None));
+    assert!(world.order(Order::Pause).is_err());
+    world.order(Order::Add(wish("v2", Trigger::Now, FailurePolicy::Rollback))).unwrap();
+    world.run(100);
+    assert_eq!((world.current, world.main), ("v1", None));
+    world.order(Order::Unpause).unwrap();
+    world.run(100);
+    assert_eq!((world.current, world.paused), ("v2", 1));
     assert!(world.main.is_some());
 }
 

@@ -99,7 +99,8 @@ impl Node {
         let told = self.ledger.unit(name);
         let held = self.ledger.entries().any(Entry::holds_units);
         let bound_to_down = rules.after.iter().any(|after| after.bound && !self.is_up(&after.unit, StartWhen::Up));
-        known && told.wanted && told.parked.is_none() && !held && !self.shutting_down && !bound_to_down
+        let free = !held && !self.shutting_down && self.pause.is_none();
+        known && told.wanted && told.parked.is_none() && free && !bound_to_down
     }
 
     pub(super) fn is_up(&self, name: &UnitName, when: StartWhen) -> bool {

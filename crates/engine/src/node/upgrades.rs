@@ -68,7 +68,7 @@ impl Node {
         };
         let told = self.active.get(&entry.plan.id).is_some_and(|active| active.due);
         let alone = !self.ledger.entries().any(Entry::is_in_window);
-        (reached || told) && alone && self.main_is_free() && !self.shutting_down
+        (reached || told) && alone && self.main_is_free() && !self.shutting_down && self.pause.is_none()
     }
 
     pub(super) fn advance_step(&mut self, entry: &Entry, step: Step, direction: Direction) {
