@@ -110,7 +110,7 @@ pub fn undo_restore(
     let stored = read_sign_state(disk, kept, rules)?;
     let signed = after_replacement(recorded, live, stored).map_err(VaultError::SignState)?;
     carry_host_only(disk, &place.data(), kept, rules)?;
-    write_sign_state(disk, kept, rules, &signed)?;
+    write_sign_state(disk, kept, rules, &signed, &[&place.data(), kept])?;
     disk.sync_file_system(kept).at("sync the file system of", kept)?;
     replace(disk, &place, kept, &format!("{UNDONE}{id}"), &signed)
 }
@@ -166,17 +166,29 @@ fn read_sign_state(disk: &dyn Disk, root: &Path, rules: &DataRules) -> Result<On
     }
 }
 
-/// Writes the sign state into a tree that no node uses yet, with the attributes of what is there.
-fn write_sign_state(disk: &dyn Disk, root: &Path, rules: &DataRules, signed: &OnDisk) -> Result<(), VaultError> {
-    let (Some(path), OnDisk::State(_, bytes)) = (&rules.sign_state, signed) else { return Ok(()) };
-    let path = root.join(path);
-    let before = disk.facts(&path).at("look at", &path)?;
+/// Writes the sign state into a tree that no node uses yet, with the attributes of the first of these names that
+/// is there.
+fn write_sign_state(
+    disk: &dyn Disk,
+    root: &Path,
+    rules: &DataRules,
+    signed: &OnDisk,
+    like: &[&Path],
+) -> Result<(), VaultError> {
+    let (Some(relative), OnDisk::State(_, bytes)) = (&rules.sign_state, signed) else { return Ok(()) };
+    let path = root.join(relative);
+    let mut attributes = None;
+    for other in like {
+        let other = other.join(relative);
+        let facts = disk.facts(&other).at("look at", &other)?;
+        attributes = attributes.or(facts.map(|facts| Attributes::of(&facts)));
+    }
     if let Some(parent) = path.parent() {
         durable::make_directories(disk, parent, 0o700).at("make", parent)?;
     }
     durable::replace(disk, &path, bytes, 0o600).at("write", &path)?;
-    match before {
-        Some(facts) => dress(disk, &path, Attributes::of(&facts)),
+    match attributes {
+        Some(attributes) => dress(disk, &path, attributes),
         None => Ok(()),
     }
 }
@@ -241,8 +253,9 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn build(&self, manifest: &Manifest, live: &Path, signed: &OnDisk, watch: Watcher<'_>) -> Result<(), VaultError> {
         let (disk, to) = (self.disk, self.to);
-        let wanted: Vec<&Entry> =
-            manifest.entries.iter().filter(|entry| !self.rules.is_host_only(entry.path())).collect();
+        // Whatever a snapshot made elsewhere may hold, these never come from it as they are.
+        let is_own = |path: &Path| self.rules.is_host_only(path) || self.rules.is_sign_state(path);
+        let wanted: Vec<&Entry> = manifest.entries.iter().filter(|entry| !is_own(entry.path())).collect();
         let found = wanted.iter().map(|entry| self.find(entry)).collect::<Result<Vec<_>, _>>()?;
         disk.make_directory(to, 0o700).at("make", to)?;
         let ways = Ways::probe(disk, Method::Auto, self.from, &found, to)?;
@@ -254,7 +267,7 @@ impl Builder<'_> {
             watch(progress);
         }
         carry_host_only(disk, live, to, self.rules)?;
-        write_sign_state(disk, to, self.rules, signed)?;
+        write_sign_state(disk, to, self.rules, signed, &[live, self.from])?;
         // Last, and from the innermost outwards: a directory may be read-only.
         for entry in wanted.iter().rev() {
             if let Entry::Directory { path, attributes } = entry {
