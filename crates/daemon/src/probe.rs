@@ -22,6 +22,7 @@ use ov_sys::Disk;
 use ov_types::Span;
 
 pub use height::height;
+pub(crate) use http::{innermost, tls_client};
 pub use log_line::LogMark;
 pub use version::version;
 
