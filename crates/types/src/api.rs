@@ -10,6 +10,7 @@ use crate::{
 
 /// `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// The node's name.
     pub node: String,
@@ -37,6 +38,7 @@ pub struct Status {
 
 /// About the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DaemonStatus {
     /// Its version.
     pub version: String,
@@ -50,6 +52,7 @@ pub struct DaemonStatus {
 
 /// About one unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnitStatus {
     /// Its name.
     pub name: UnitName,
@@ -83,6 +86,7 @@ pub struct UnitStatus {
 
 /// How far a plan is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "phase")]
 pub enum PlanPhase {
     /// Nothing was done yet.
@@ -126,6 +130,7 @@ pub enum PlanPhase {
 
 /// About one plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanStatus {
     /// The plan.
     pub plan: Plan,
@@ -145,6 +150,7 @@ pub struct PlanStatus {
 
 /// `POST /v1/plans`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewPlan {
     /// The release to go to.
@@ -170,6 +176,7 @@ pub struct NewPlan {
 
 /// What a person may tell a unit: `POST /v1/units/{unit}/{order}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum UnitOrder {
     /// Keep it down.
@@ -207,6 +214,7 @@ impl UnitOrder {
 
 /// `GET /v1/releases`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseStatus {
     /// Its name.
     pub name: ReleaseName,
@@ -224,6 +232,7 @@ pub struct ReleaseStatus {
 
 /// `POST /v1/releases`: stage a release without a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewRelease {
     /// Its name.
@@ -237,6 +246,7 @@ pub struct NewRelease {
 
 /// `GET /v1/snapshots`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SnapshotStatus {
     /// Its name.
     pub id: SnapshotId,
@@ -260,6 +270,7 @@ pub struct SnapshotStatus {
 
 /// `POST /v1/snapshots`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewSnapshot {
     /// Why it is taken.
@@ -269,6 +280,7 @@ pub struct NewSnapshot {
 
 /// `POST /v1/snapshots/{id}/restore`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RestoreSnapshot {
     /// The node's name, typed by a person who means it.
@@ -277,6 +289,7 @@ pub struct RestoreSnapshot {
 
 /// `POST /v1/snapshots/{id}/verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SnapshotReport {
     /// Which.
     pub id: SnapshotId,
@@ -288,6 +301,7 @@ pub struct SnapshotReport {
 
 /// `GET /v1/doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DoctorReport {
     /// The worst severity.
     pub worst: Severity,
@@ -297,6 +311,7 @@ pub struct DoctorReport {
 
 /// One line of `GET /v1/history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HistoryEntry {
     /// Its number in the journal.
     pub sequence: u64,
@@ -306,6 +321,7 @@ pub struct HistoryEntry {
 
 /// What a command that changed something says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Acknowledged {
     /// What was done, as one sentence.
     pub message: String,
@@ -319,6 +335,7 @@ pub struct Acknowledged {
 
 /// `POST /v1/reload`: what became of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReloadReport {
     /// Keys whose new value holds now.
     pub now: Vec<String>,
@@ -328,6 +345,7 @@ pub struct ReloadReport {
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Refusal {
     /// What went wrong.
     pub problem: Problem,

@@ -9,6 +9,7 @@ use crate::{Direction, ExitStatus, Height, ParkReason, Plan, PlanId, Problem, Re
 
 /// How loudly an event is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Importance {
     /// Ordinary life.
@@ -21,6 +22,7 @@ pub enum Importance {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Rises with every event of a node, also over restarts of the daemon.
     pub index: u64,
@@ -33,6 +35,7 @@ pub struct Event {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum EventKind {
     /// A daemon took over the node.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A reading of both clocks. Waits and ages are measured on the monotonic one, which counts while the machine
 /// sleeps and which nobody can set; people and files get the wall clock's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Moment {
     /// Milliseconds since the machine was booted.
     pub monotonic_ms: u64,

@@ -8,6 +8,7 @@ use crate::{Height, PlanId, ReleaseName};
 
 /// When a plan is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "at")]
 pub enum Trigger {
     /// As soon as everything is prepared.
@@ -53,6 +54,7 @@ impl fmt::Display for Trigger {
 
 /// What to do when the new release cannot be proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FailurePolicy {
     /// Go back to the old release: for patch releases, which the network does not depend on.
@@ -64,6 +66,7 @@ pub enum FailurePolicy {
 
 /// Where a plan was learned.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "from")]
 pub enum Origin {
     /// A person (or their script) asked for it.
@@ -86,6 +89,7 @@ impl fmt::Display for Origin {
 
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
     /// Its number.
     pub id: PlanId,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whether trying again can help without a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Lasting {
     /// It may pass: trying again is worth it.
@@ -18,6 +19,7 @@ pub enum Lasting {
 ///
 /// It is written into the journal and read back by later versions, hence plain data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// Stable code, such as `OV-UPG-012`; see `docs/errors/`.
     pub code: String,

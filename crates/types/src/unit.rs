@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ExitStatus {
     /// It exited with this code.
@@ -32,6 +33,7 @@ impl fmt::Display for ExitStatus {
 
 /// Why a unit is parked: held down until a person releases it (or, where told so, tried again slowly).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "why")]
 pub enum ParkReason {
     /// It ended again and again.
@@ -73,6 +75,7 @@ impl fmt::Display for ParkReason {
 
 /// What a unit is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum UnitState {
     /// Nothing runs, and nothing is about to.
