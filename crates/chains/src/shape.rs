@@ -381,8 +381,8 @@ pub struct KeepShape {
     pub write_once: Vec<String>,
     /// Names of files that stay out, as patterns. The validator's key always does.
     pub exclude: Vec<String>,
-    /// The file in which the program says the format of its data (`format-file` under `[upgrade.keep]`, absolute here,
-    /// relative to the data directory as written): a rollback restores the snapshot when its text has changed.
+    /// The file in which the node says the format of its data: a rollback restores the snapshot when its text has
+    /// changed.
     pub format_file: Option<PathBuf>,
 }
 

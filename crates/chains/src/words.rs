@@ -51,7 +51,7 @@ pub fn signal_number(text: &str) -> Option<i32> {
 
 /// The known word that is most like a misspelt one, if any is like it.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let bound = 2.max(word.chars().count() / 3);
+    let bound = 1.max(word.chars().count() / 3);
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))

@@ -44,10 +44,10 @@ impl Builder<'_, '_> {
             }
             Ok(_) => {}
             Err(circle) => {
-                let first = circle[0].as_str();
-                let round = circle.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" waits for ");
-                let key = Key::of("unit").name(first);
-                self.document.tell(&key, format!("these units wait for each other: {round} waits for `{first}`"));
+                let others = circle.iter().skip(1).chain(circle.first());
+                let round: Vec<String> = others.map(|name| format!("waits for `{name}`")).collect();
+                let key = circle.first().map_or(Key::of("unit"), |first| Key::of("unit").name(first.as_str()));
+                self.document.tell(&key, format!("this can never start: it {}", round.join(", which ")));
             }
         }
     }

@@ -71,18 +71,15 @@ impl Builder<'_, '_> {
 
     /// The same, where it may not be known yet where the data lie.
     fn place(&mut self, key: &Key, text: &str, data: Option<&str>, unit: Option<&str>) -> PathBuf {
-        if text.trim().is_empty() {
-            self.document.tell(key, "this path is empty");
-            return self.home.clone();
-        }
         let places = Places { home: &self.home_text, data, unit, release: false };
-        match Template::parse(text, &places) {
-            Ok(template) => clean(&template.below(&self.home).fill_path(Path::new(""))),
-            Err(error) => {
-                self.document.tell(key, error.to_string());
-                self.home.clone()
-            }
-        }
+        let wrong = match Template::parse(text, &places) {
+            Ok(_) if text.trim().is_empty() => "this path is empty".to_owned(),
+            Ok(template) => return clean(&template.below(&self.home).fill_path(Path::new(""))),
+            Err(error) => error.to_string(),
+        };
+        self.document.tell(key, wrong);
+        // A path that nothing else can have: it causes no further problem.
+        self.home.join(key.to_string())
     }
 }
 

@@ -26,7 +26,7 @@ impl Builder<'_, '_> {
         let shapes: BTreeMap<UnitName, UnitShape> =
             units.iter().map(|(name, unit)| (name.clone(), self.unit(name, unit))).collect();
         self.check_order(&units, file);
-        self.check_logs(&shapes);
+        self.check_logs(&shapes, &layout);
         let probes = self.node_probes(&file.probe);
         let scouts: Vec<Scout> = file.scout.plan_file.iter().map(|plan_file| self.plan_file(plan_file)).collect();
         let engine = self.engine(file, &units, &probes, !scouts.is_empty());
@@ -39,7 +39,7 @@ impl Builder<'_, '_> {
             probes,
             scouts,
             on_failure: file.upgrade.on_failure,
-            keep: self.keep(file),
+            keep: self.keep(file, &layout),
             migrate: self.migrate(file),
             prove: self.prove(file),
             signer: file.validator.as_ref().map(|validator| self.signer(validator)),
@@ -111,13 +111,18 @@ impl Builder<'_, '_> {
         Scout::PlanFile { path, on_failure: plan_file.on_failure }
     }
 
-    fn keep(&mut self, file: &File) -> KeepShape {
+    fn keep(&mut self, file: &File, layout: &HomeLayout) -> KeepShape {
         let keep = &file.upgrade.keep;
+        let format_file = keep.format_file.as_ref().map(|path| {
+            let path = if path.starts_with('{') { path.clone() } else { layout.data.join(path).display().to_string() };
+            self.path(&Key::of("upgrade.keep.format-file"), &path, None)
+        });
         if keep.method == KeepMethod::HardLink && keep.write_once.is_empty() {
             let message = "`hard-link` needs it: which files does the node never change once they are written?";
             self.document.tell(&Key::of("upgrade.keep.write-once"), message);
         }
-        KeepShape { method: keep.method, write_once: keep.write_once.clone(), exclude: keep.exclude.clone() }
+        let (write_once, exclude) = (keep.write_once.clone(), keep.exclude.clone());
+        KeepShape { method: keep.method, write_once, exclude, format_file }
     }
 
     fn migrate(&mut self, file: &File) -> Option<Hook> {

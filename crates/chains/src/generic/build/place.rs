@@ -48,6 +48,7 @@ impl Builder<'_, '_> {
             }
             let own = [("omnivisor's own folder", layout.state.as_path()), ("the configuration", &layout.config)];
             let others = places[..index].iter().map(|(name, path)| (*name, path.as_path()));
+            let others = others.filter(|(_, other)| !layout.home.starts_with(other));
             for (other_name, other) in own.into_iter().chain(others) {
                 if path.starts_with(other) || other.starts_with(path) {
                     let message = format!(

@@ -1,13 +1,14 @@
 //! One unit: how it is launched, asked and stopped, and its rules.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use ov_types::{Span, StartAfter, StartWhen, StopRule, UnitName, UnitRules, WhenLooping};
 
 use super::Builder;
 use crate::generic::file::{LimitValue, LoopAction, OutputWord, StdinWord, Unit, parse_limit};
 use crate::generic::problem::Key;
-use crate::shape::{Health, LaunchShape, LimitShape, LogShape, Output, Probe, Readiness, Stdin, UnitShape};
+use crate::shape::{Health, HomeLayout, LaunchShape, LimitShape, LogShape, Output, Probe, Readiness, Stdin, UnitShape};
 use crate::words;
 
 impl Builder<'_, '_> {
@@ -127,14 +128,22 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Two units that write into one file would rotate it under each other.
-    pub(super) fn check_logs(&mut self, units: &std::collections::BTreeMap<UnitName, UnitShape>) {
-        let mut taken: Vec<(&UnitName, &PathBuf)> = Vec::new();
+    /// Two units that write into one file would rotate it under each other, and what lies in the data goes back with
+    /// them in a rollback.
+    pub(super) fn check_logs(&mut self, units: &BTreeMap<UnitName, UnitShape>, layout: &HomeLayout) {
+        let mut taken: Vec<(&UnitName, &Path)> = Vec::new();
         for (name, unit) in units {
             let Output::Pump(log) = &unit.launch.output else { continue };
-            if let Some((other, _)) = taken.iter().find(|(_, path)| **path == log.path) {
-                let message = format!("unit `{other}` already writes to {}", log.path.display());
-                self.document.tell(&Key::of("unit").name(name.as_str()).name("log").name("path"), message);
+            let key = Key::of("unit").name(name.as_str()).name("log").name("path");
+            if let Some((other, _)) = taken.iter().find(|(_, path)| *path == log.path) {
+                self.document.tell(&key, format!("unit `{other}` already writes to {}", log.path.display()));
+            }
+            let mut folders = [&layout.data, &layout.releases, &layout.snapshots].into_iter();
+            let holds_log = |folder: &&PathBuf| log.path.starts_with(folder) && !layout.home.starts_with(folder);
+            if let Some(folder) = folders.find(holds_log) {
+                let message =
+                    format!("a log may not lie in {}: what is there is replaced as a whole", folder.display());
+                self.document.tell(&key, message);
             }
             taken.push((name, &log.path));
         }
@@ -150,7 +159,7 @@ fn limit(resource: &str, value: &LimitValue) -> Option<LimitShape> {
 }
 
 fn conditions(unit: &Unit) -> Vec<StartAfter> {
-    let of = |list: &std::collections::BTreeMap<String, StartWhen>, bound: bool| -> Vec<StartAfter> {
+    let of = |list: &BTreeMap<String, StartWhen>, bound: bool| -> Vec<StartAfter> {
         let name = |name: &String| UnitName::new(name.as_str()).ok();
         list.iter().filter_map(|(unit, when)| Some(StartAfter { unit: name(unit)?, when: *when, bound })).collect()
     };

@@ -206,10 +206,9 @@ pub(crate) fn parse_status(text: &str) -> Option<(u16, u16)> {
 }
 
 fn check_pattern(text: &str) -> Result<(), String> {
-    if text.is_empty() || text.starts_with('/') {
-        return Err(format!("`{text}` is not a pattern of names within the data directory such as `*.sst`"));
-    }
-    Ok(())
+    ov_vault::Globs::new([text]).map(drop).map_err(|_| {
+        format!("`{text}` is not a pattern of names within the data directory such as `*.sst` or `chain.db/*.sst`")
+    })
 }
 
 fn check_pointer(text: &str) -> Result<(), String> {
@@ -306,7 +305,7 @@ mod tests {
             ("address", &["a:1", "127.0.0.1:65535", "[::1]:1"], &["a", ":1", "a:0", "a:65536", "::1:1", "[::1]"]),
             ("socket-address", &["127.0.0.1:1", "[::]:1"], &["localhost:1", "1"]),
             ("variable", &["A", "a.b"], &["", "A=B"]),
-            ("pattern", &["*.sst", "a/*"], &["", "/a"]),
+            ("pattern", &["*.sst", "a/*", "a/**"], &["", "/a", "../a"]),
             ("name", &["a b", "ü"], &["", " ", "a\nb"]),
         ];
         for (format, accepted, refused) in table {

@@ -204,17 +204,22 @@ pub(crate) struct Keep {
     /// snapshot, so that a rollback keeps the data as the new release left it.
     #[schemars(schema_with = "formats::keep_method")]
     pub(crate) method: KeepMethod,
-    /// Files that the node never changes once they are written, as patterns with `*` and `?`, such as `*.sst`.
+    /// Files that the node never changes once they are written, such as `*.sst`. A pattern with a `/` is about the
+    /// whole path within the data directory, one without about the last name alone; `?` is one character, `*` any
+    /// number within a name, `**` any number of folders.
     #[schemars(schema_with = "formats::patterns")]
     pub(crate) write_once: Vec<String>,
     /// Files that stay out of snapshots, as patterns. The validator's key always does.
     #[schemars(schema_with = "formats::patterns")]
     pub(crate) exclude: Vec<String>,
+    /// The file in which the node says the format of its data. A relative path begins at the data directory. A
+    /// rollback puts the snapshot back if the text in it has changed; without this key, if `[upgrade.migrate]` has run.
+    pub(crate) format_file: Option<String>,
 }
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { method: KeepMethod::Auto, write_once: Vec::new(), exclude: vec!["LOCK".to_owned()] }
+        Self { method: KeepMethod::Auto, write_once: Vec::new(), exclude: vec!["LOCK".to_owned()], format_file: None }
     }
 }
 
