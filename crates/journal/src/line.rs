@@ -1,7 +1,7 @@
 //! One line of a segment, written and read. Pure.
 //!
 //! ```text
-//! 000000000042 9ae0daaf 1/2 {"kind":"armed",…}
+//! 000000000042 e5d7ddbe 1/2 {"kind":"armed",…}
 //! number       checksum part record
 //! ```
 //!

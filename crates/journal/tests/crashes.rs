@@ -1,6 +1,6 @@
 //! Random runs on a disk that fails: what was acknowledged is there, what is there was written, appends are
 //! whole, and what an opening returned survives too.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -109,18 +109,35 @@ fn plan_a_fault(disk: &SimDisk, random: &mut Random) {
     }
 }
 
+/// Says how to run a failing seed alone.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("replay: OMNIVISOR_SEED={} cargo test -p ov-journal --test crashes a_thousand_seeds", self.0);
+        }
+    }
+}
+
 #[test]
 fn a_thousand_seeds() {
-    for seed in 0..1000 {
+    let seeds = match std::env::var("OMNIVISOR_SEED") {
+        Ok(seed) => vec![seed.parse().unwrap()],
+        Err(_) => (0..1000).collect(),
+    };
+    for seed in seeds {
+        let _replay = Replay(seed);
         run(seed);
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn any_seed(seed in any::<u64>()) {
+        let _replay = Replay(seed);
         run(seed);
     }
 }
