@@ -8,10 +8,10 @@ use crate::files;
 use crate::switches::Switches;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Ends an executable that carries its profile; the eight bytes before it are the profile's length.
 const EMBEDDED_MAGIC: &[u8; 8] = b"FNPROFIL";
@@ -47,7 +47,7 @@ impl Profile {
         let text = self.to_text()?;
         let installed = Self::prepare(directory)?;
         if fs::hard_link(executable, &installed).is_err() {
-            copy_executable(executable, &installed)?;
+            write_executable(executable, &[], &installed)?;
         }
         files::replace(&sidecar(&installed), text.as_bytes())?;
         Ok(installed)
@@ -58,14 +58,9 @@ impl Profile {
     pub fn install_single_file(&self, directory: &Path, executable: &Path) -> Result<PathBuf, Error> {
         let text = self.to_text()?;
         let installed = Self::prepare(directory)?;
-        copy_executable(executable, &installed)?;
         let length = text.len() as u64;
         let trailer = [text.as_bytes(), &length.to_le_bytes(), EMBEDDED_MAGIC].concat();
-        OpenOptions::new()
-            .append(true)
-            .open(&installed)
-            .and_then(|mut file| file.write_all(&trailer))
-            .map_err(Error::io("append to", &installed))?;
+        write_executable(executable, &trailer, &installed)?;
         Ok(installed)
     }
 
@@ -107,7 +102,7 @@ impl Profile {
         let installed = folder.join("fakenode");
         for stale in [&installed, &sidecar(&installed)] {
             match fs::remove_file(stale) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(Error::io("remove", stale)(error));
                 }
                 _ => {}
@@ -121,16 +116,27 @@ fn sidecar(executable: &Path) -> PathBuf {
     executable.with_file_name("fakenode.json")
 }
 
-fn copy_executable(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::copy(from, to).map_err(Error::io("copy to", to))?;
-    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).map_err(Error::io("set mode of", to))
+/// Writes an executable and something behind it, by way of another process. If this process held it
+/// open for writing, a child that another thread forks at that moment would hold it too, and whoever
+/// executes it meanwhile would be told "text file busy".
+fn write_executable(from: &Path, behind: &[u8], to: &Path) -> Result<(), Error> {
+    const SCRIPT: &str = r#"cat -- "$0" - > "$1" && chmod 755 "$1""#;
+    let written =
+        Command::new("sh").args(["-c", SCRIPT]).args([from, to]).stdin(Stdio::piped()).spawn().and_then(|mut shell| {
+            if let Some(mut input) = shell.stdin.take() {
+                input.write_all(behind)?;
+            }
+            let status = shell.wait()?;
+            status.success().then_some(()).ok_or_else(|| io::Error::other(status.to_string()))
+        });
+    written.map_err(Error::io("write", to))
 }
 
 fn embedded(executable: &Path) -> Result<Option<String>, Error> {
     read_embedded(executable).map_err(Error::io("read profile of", executable))
 }
 
-fn read_embedded(executable: &Path) -> std::io::Result<Option<String>> {
+fn read_embedded(executable: &Path) -> io::Result<Option<String>> {
     let mut file = File::open(executable)?;
     let size = file.metadata()?.len();
     if size < EMBEDDED_TRAILER_BYTES {

@@ -176,8 +176,10 @@ impl Node {
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        let code = answer.split_whitespace().nth(1).and_then(|code| code.parse().ok()).unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        // A node that ends meanwhile answers with nothing.
+        let parts = answer.split_once("\r\n\r\n");
+        let code = answer.split_whitespace().nth(1).and_then(|code| code.parse().ok());
+        let (code, (_, body)) = code.zip(parts).ok_or(std::io::ErrorKind::UnexpectedEof)?;
         Ok((code, body.to_owned()))
     }
 
