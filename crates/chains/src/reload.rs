@@ -132,7 +132,7 @@ fn unit_of(key: &[String]) -> Option<UnitName> {
 }
 
 /// Keys whose new value does not hold at once; `*` is any name, and a row speaks for everything below it.
-const LATER: [(&str, Holds); 21] = [
+const LATER: [(&str, Holds); 22] = [
     ("chain", Holds::NextDaemon),
     ("paths", Holds::NextDaemon),
     ("metrics.listen", Holds::NextDaemon),
@@ -154,6 +154,7 @@ const LATER: [(&str, Holds); 21] = [
     ("unit.*.log.path", Holds::NextLaunch),
     // The socket is given to the process when it is launched.
     ("unit.*.ready.notify", Holds::NextLaunch),
+    ("unit.*.health.notify", Holds::NextLaunch),
     // The first line may have been written long ago.
     ("unit.*.ready.log-line", Holds::NextLaunch),
 ];

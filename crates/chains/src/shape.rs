@@ -280,7 +280,7 @@ pub enum Probe {
         /// The text.
         contains: String,
     },
-    /// The unit said `READY=1` on its `NOTIFY_SOCKET`.
+    /// The unit said `READY=1` on its `NOTIFY_SOCKET`; for health, it said `WATCHDOG=1` not longer ago than the timeout.
     Notify,
 }
 

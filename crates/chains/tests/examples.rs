@@ -110,6 +110,14 @@ fn helpers_wait_for_each_other() {
 }
 
 #[test]
+fn a_unit_that_speaks_for_itself_is_given_a_socket() {
+    for (section, given) in [("ready = { notify = true }", true), ("health = { notify = true }", true), ("", false)] {
+        let node = node(&format!("[unit.main]\nprogram = \"x\"\n{section}\n"));
+        assert_eq!(node.units[&unit("main")].launch.notify, given, "{section}");
+    }
+}
+
+#[test]
 fn a_first_file_can_be_loaded_from_a_home() {
     let home = tempfile::tempdir().unwrap();
     let init = ov_chains::Init { program: "current/bin/x".to_owned(), ..ov_chains::Init::default() };

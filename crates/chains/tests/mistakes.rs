@@ -38,7 +38,7 @@ fn unknown_keys_and_words() {
         (
             "[upgrade.keep]\nmethod = \"zfs\"",
             "4: upgrade.keep.method: `zfs` is not known; known are `auto`, `reflink`, \
-         `hard-link`, `copy`, `off`",
+             `hard-link`, `copy`, `off`",
         ),
     ]);
     assert_eq!(said(&format!("chain = \"cosmos\"\n{MAIN}")), ["1: chain: `cosmos` is not known; known are `generic`"]);
@@ -53,7 +53,7 @@ fn values_of_the_wrong_kind_or_form() {
         (
             "inherit-env = \"no\"",
             "3: unit.main.inherit-env: this is a text in quotes, but `true` or `false` is \
-         expected here",
+             expected here",
         ),
         ("stop.grace = 90", "3: unit.main.stop.grace: this is a whole number, but a text in quotes is expected here"),
         (
@@ -89,17 +89,17 @@ fn values_of_the_wrong_kind_or_form() {
         (
             "env = { \"A=B\" = \"\" }",
             "3: unit.main.env.\"A=B\": `A=B` is not the name of a variable: it may not be \
-         empty or contain `=`",
+             empty or contain `=`",
         ),
         (
             "[unit.\"a b\"]\nprogram = \"x\"",
             "3: unit.\"a b\": `a b` is not a unit name: only letters, digits and \
-         `. _ - +` are allowed",
+             `. _ - +` are allowed",
         ),
         (
             "[metrics]\nlisten = \"9300\"",
             "4: metrics.listen: `9300` is not an IP address with a port such as \
-         `127.0.0.1:9300`",
+             `127.0.0.1:9300`",
         ),
     ]);
 }
@@ -115,28 +115,28 @@ fn units() {
         (
             "args = [\"{hoem}\"]",
             "3: unit.main.args[0]: unknown placeholder `{hoem}` at character 1; here `{home}`, \
-         `{data}`, `{unit}`, `{release}` can be used",
+             `{data}`, `{unit}`, `{release}` can be used",
         ),
         (
             "suspend-file = \"{release}/x\"",
             "3: unit.main.suspend-file: unknown placeholder `{release}` at character 1; \
-         here `{home}`, `{data}`, `{unit}` can be used",
+             here `{home}`, `{data}`, `{unit}` can be used",
         ),
         ("after.main = \"up\"", "3: unit.main.after.main: a unit cannot wait for itself"),
         (
             "after.databse = \"up\"\n[unit.database]\nprogram = \"x\"",
             "3: unit.main.after.databse: there is no unit \
-         `databse`; did you mean `database`?",
+             `databse`; did you mean `database`?",
         ),
         (
             "after.a = \"up\"\n[unit.a]\nprogram = \"x\"\nwith.main = \"up\"",
             "4: unit.a: this can never start: it waits \
-         for `main`, which waits for `a`",
+             for `main`, which waits for `a`",
         ),
         (
             "after.a = \"up\"\nwith.a = \"up\"\n[unit.a]\nprogram = \"x\"",
             "4: unit.main.with.a: `with` includes \
-         `after`: name the unit in one of them",
+             `after`: name the unit in one of them",
         ),
         (
             "back-off.first = \"2m\"",
@@ -148,12 +148,12 @@ fn units() {
         (
             "log.path = \"{data}/x.log\"",
             "3: unit.main.log.path: a log may not lie in /home/node/data: what is there is \
-         replaced as a whole",
+             replaced as a whole",
         ),
         (
             "log.path = \"x.log\"\n[unit.a]\nprogram = \"x\"\nlog.path = \"./x.log\"",
             "3: unit.main.log.path: unit `a` \
-         already writes to /home/node/x.log",
+             already writes to /home/node/x.log",
         ),
         ("env-file = [\"\"]", "3: unit.main.env-file[0]: this path is empty"),
     ]);
@@ -165,62 +165,62 @@ fn probes() {
         (
             "[unit.main.ready]",
             "3: unit.main.ready: exactly one of `process`, `tcp`, `http`, `program`, `log-line` and \
-         `notify` is needed",
+             `notify` is needed",
         ),
         (
             "[unit.main.health]\ntcp = \"a:1\"\nhttp = \"http://a\"",
             "3: unit.main.health: `tcp` and `http` exclude each \
-         other: give exactly one",
+             other: give exactly one",
         ),
         (
-            "[unit.main.health]\nnotify = true\ntcp = \"a:1\"",
-            "4: unit.main.health.notify: unknown key; known here are \
-         `tcp`, `http`, `status`, `pointer`, `is`, `is-not`, `at-least`, `at-most`, `program`, `args`, `every`, \
-         `timeout`, `failures`, `restart`",
+            "[unit.main.health]\nlog-line = \"x\"\ntcp = \"a:1\"",
+            "4: unit.main.health.log-line: unknown key; known here are \
+             `tcp`, `http`, `status`, `pointer`, `is`, `is-not`, `at-least`, `at-most`, `program`, `args`, \
+             `notify`, `every`, `timeout`, `failures`, `restart`",
         ),
         (
             "output = \"inherit\"\nready.log-line = \"x\"",
             "4: unit.main.ready.log-line: the output is only seen with \
-         `output = \"pump\"`",
+             `output = \"pump\"`",
         ),
         ("ready.log-line = \"\"", "3: unit.main.ready.log-line: this must be a part of one line, and not empty"),
         (
             "health.http = \"localhost\"",
             "3: unit.main.health.http: this is not an address such as \
-         `http://127.0.0.1:26657/status`",
+             `http://127.0.0.1:26657/status`",
         ),
         (
             "health.http = \"http://u:p@a\"",
             "3: unit.main.health.http: an address that is asked may not carry a user or \
-         password",
+             password",
         ),
         ("health = { http = \"http://a\", is = 1 }", "3: unit.main.health.is: this means nothing without `pointer`"),
         ("health = { tcp = \"a:1\", status = [200] }", "3: unit.main.health.status: this means nothing without `http`"),
         (
             "health = { http = \"http://a\", pointer = \"/a\", is = 1, at-least = 1 }",
             "3: unit.main.health: `is` and \
-         `at-least` exclude each other: give exactly one",
+             `at-least` exclude each other: give exactly one",
         ),
         (
             "health = { http = \"http://a\", pointer = \"a\" }",
             "3: unit.main.health.pointer: `a` is not a place in \
-         JSON: it begins with `/`, such as `/result/height`",
+             JSON: it begins with `/`, such as `/result/height`",
         ),
         (
             "health = { http = \"http://a\", status = [\"2xx\"] }",
             "3: unit.main.health.status[0]: `2xx` is not a status \
-         or a range of them such as `200-299`",
+             or a range of them such as `200-299`",
         ),
         (
             "[probe.height]\nhttp = \"http://a\"",
             "3: probe.height.pointer: `http` needs it: where does the height stand \
-         in the JSON of the answer?",
+             in the JSON of the answer?",
         ),
         ("[probe.height]\nfile = \"h\"\nargs = [\"x\"]", "5: probe.height.args: this means nothing without `program`"),
         (
             "[probe.version]\nprogram = \"/usr/bin/x\"",
             "4: probe.version.program: this asks the same program whatever \
-         the release; give a path within the release, such as `bin/node`",
+             the release; give a path within the release, such as `bin/node`",
         ),
         ("[progress]\nstall = \"1m\"", "3: progress: without `[probe.height]` nobody knows whether the node moves"),
     ]);
@@ -233,53 +233,53 @@ fn paths_and_upgrades() {
         (
             "[paths]\nreleases = \"data/releases\"",
             "4: paths.releases: /home/node/data/releases and /home/node/data \
-         (data) may not be the same or lie within each other",
+             (data) may not be the same or lie within each other",
         ),
         (
             "[paths]\nsnapshots = \".omnivisor/snapshots\"",
             "4: paths.snapshots: /home/node/.omnivisor/snapshots and \
-         /home/node/.omnivisor (omnivisor's own folder) may not be the same or lie within each other",
+             /home/node/.omnivisor (omnivisor's own folder) may not be the same or lie within each other",
         ),
         (
             "[paths]\ndata = \"../data\"",
             "4: paths.data: a path with `..` in it is not allowed here; write the path that \
-         it leads to",
+             it leads to",
         ),
         (
             "[paths]\ndata = \"{data}\"",
             "4: paths.data: unknown placeholder `{data}` at character 1; here `{home}` can \
-         be used",
+             be used",
         ),
         (
             "[upgrade]\nstop-within = \"90s\"",
             "4: upgrade.stop-within: 1m30s is too short: the units that wait for each \
-         other may take 1m30s to stop, their graces added up",
+             other may take 1m30s to stop, their graces added up",
         ),
         (
             "with.a = \"up\"\n[unit.a]\nprogram = \"x\"\n[upgrade]\nstop-within = \"2m\"",
             "7: upgrade.stop-within: 2m is \
-         too short: the units that wait for each other may take 3m to stop, their graces added up",
+             too short: the units that wait for each other may take 3m to stop, their graces added up",
         ),
         (
             "[upgrade]\nretry-first = \"1h\"",
             "4: upgrade.retry-first: the first pause may not be longer than the \
-         longest, 10m",
+             longest, 10m",
         ),
         ("[upgrade.prove]\nsoak = \"1h\"", "3: upgrade.prove.within: 15m leaves no time for a soak of 1h"),
         (
             "[upgrade.keep]\nmethod = \"hard-link\"",
             "3: upgrade.keep.write-once: `hard-link` needs it: which files does \
-         the node never change once they are written?",
+             the node never change once they are written?",
         ),
         (
             "[upgrade.keep]\nexclude = [\"/x\"]",
             "4: upgrade.keep.exclude[0]: `/x` is not a pattern of names within the \
-         data directory such as `*.sst` or `chain.db/*.sst`",
+             data directory such as `*.sst` or `chain.db/*.sst`",
         ),
         (
             "[upgrade.migrate]",
             "3: upgrade.migrate.program: the program is missing: say which file to run, such as \
-         `\"current/bin/node\"`",
+             `\"current/bin/node\"`",
         ),
         ("[scout.plan-file]", "3: scout.plan-file.path: the path of the file is missing"),
         ("[validator]", "3: validator: at least one of `key` and `sign-state` is needed"),
@@ -293,22 +293,22 @@ fn webhooks_and_their_secrets() {
         (
             "[[webhook]]\nurl = \"hunter2\"",
             "4: webhook[0].url: this is not an address such as \
-         `https://hooks.example/…`",
+             `https://hooks.example/…`",
         ),
         (
             "[[webhook]]\nurl-env = \"A\"\n[[webhook]]\nurl-env = \"A\"\nurl-file = \"b\"",
             "5: webhook[1]: `url-file` and \
-         `url-env` exclude each other: give exactly one",
+             `url-env` exclude each other: give exactly one",
         ),
         (
             "[[webhook]]\nurl-env = \"A\"\nsecret-env = \"A\"\nsecret-file = \"b\"",
             "3: webhook[0]: `secret-file` and \
-         `secret-env` exclude each other: give at most one",
+             `secret-env` exclude each other: give at most one",
         ),
         (
             "[[webhook]]\nurl-env = \"A\"\nattempts = 0",
             "5: webhook[0].attempts: this number is out of range: it must be \
-         from 1 to 100",
+             from 1 to 100",
         ),
     ]);
     let broken = format!("{MAIN}[[webhook]]\nurl = \"https://hunter2\nevents = 1");
@@ -356,7 +356,7 @@ fn an_error_shows_the_file_and_the_line_and_becomes_a_problem() {
     let file = file.display();
     let expected = format!(
         "use the configuration {file}: 2 problems\n  {file}:2: unit.main.progarm: unknown key; did you mean \
-         `program`?\n  {file}:3: unit.main.nice: this number is out of range: it must be from -20 to 19"
+             `program`?\n  {file}:3: unit.main.nice: this number is out of range: it must be from -20 to 19"
     );
     assert_eq!(wrong.to_string(), expected);
     let problem = wrong.problem();

@@ -3,7 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::Builder;
-use crate::generic::file::{HeightQuestion, Probes, Question, Ready, StatusValue, VersionQuestion, parse_status};
+use crate::generic::file::{
+    Health, HeightQuestion, Probes, Question, Ready, StatusValue, VersionQuestion, parse_status,
+};
 use crate::generic::problem::Key;
 use crate::shape::{Comparison, Expect, HeightProbe, NodeProbes, Probe, VersionProbe};
 use crate::template::Template;
@@ -73,14 +75,16 @@ impl Builder<'_, '_> {
         }
     }
 
-    pub(super) fn health_probe(&mut self, key: &Key, question: &Question, unit: &str) -> Probe {
+    pub(super) fn health_probe(&mut self, key: &Key, health: &Health, unit: &str) -> Probe {
+        let question = &health.question;
         let choices = [
             ("tcp", question.tcp.is_some()),
             ("http", question.http.is_some()),
             ("program", question.program.is_some()),
+            ("notify", health.notify),
         ];
         self.exactly_one(key, &choices);
-        self.question(key, question, unit).unwrap_or(Probe::Process)
+        self.question(key, question, unit).unwrap_or(Probe::Notify)
     }
 
     fn question(&mut self, key: &Key, question: &Question, unit: &str) -> Option<Probe> {

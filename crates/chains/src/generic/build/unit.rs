@@ -23,12 +23,13 @@ impl Builder<'_, '_> {
             Readiness { probe, every_ms: ready.every.ms(), timeout_ms: ready.timeout.ms() }
         });
         let health = unit.health.as_ref().map(|health| Health {
-            probe: self.health_probe(&key.name("health"), &health.question, name.as_str()),
+            probe: self.health_probe(&key.name("health"), health, name.as_str()),
             every_ms: health.every.ms(),
             timeout_ms: health.timeout.ms(),
             failures: health.failures,
         });
-        let notify = readiness.as_ref().is_some_and(|readiness| readiness.probe == Probe::Notify);
+        let mut probes = readiness.iter().map(|it| &it.probe).chain(health.iter().map(|it| &it.probe));
+        let notify = probes.any(|probe| *probe == Probe::Notify);
         let suspend_file =
             unit.suspend_file.as_ref().map(|path| self.path(&key.name("suspend-file"), path, Some(name.as_str())));
         UnitShape { launch: self.launch(&key, name, unit, notify), readiness, health, suspend_file }

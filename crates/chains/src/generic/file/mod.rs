@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use formats::{check_key, check_text, parse_limit, parse_status};
 pub(crate) use node::{HeightQuestion, PlanFile, Probes, StallAction, Validator, VersionQuestion, Webhook};
 use node::{Metrics, Paths, Progress, Releases, Scouts, Snapshots, Upgrade};
-pub(crate) use unit::{LimitValue, LoopAction, OutputWord, Question, Ready, StatusValue, StdinWord, Unit};
+pub(crate) use unit::{Health, LimitValue, LoopAction, OutputWord, Question, Ready, StatusValue, StdinWord, Unit};
 
 /// The whole file.
 #[derive(Serialize, Deserialize, JsonSchema)]

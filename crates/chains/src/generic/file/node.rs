@@ -300,7 +300,8 @@ pub(crate) struct Webhook {
     pub(crate) events: Vec<String>,
     /// A file of `Name: value` lines that are sent along, such as `Authorization: Bearer …`.
     pub(crate) headers_file: Option<String>,
-    /// A file that holds a secret; the body is signed with it (HMAC-SHA256).
+    /// A file that holds a secret. The body is signed with it: the header `X-Omnivisor-Signature` is `sha256=` and the
+    /// HMAC-SHA256 in hexadecimal.
     pub(crate) secret_file: Option<String>,
     /// A variable of the daemon's environment that holds this secret.
     pub(crate) secret_env: Option<String>,

@@ -69,7 +69,7 @@ pub(crate) struct Unit {
     /// What tells that it is ready: exactly one of `process`, `tcp`, `http`, `program`, `log-line` and `notify`.
     /// Without this section it is ready when it runs.
     pub(crate) ready: Option<Ready>,
-    /// What tells that it is healthy: exactly one of `tcp`, `http` and `program`.
+    /// What tells that it is healthy: exactly one of `tcp`, `http`, `program` and `notify`.
     pub(crate) health: Option<Health>,
     /// Units that must be `"up"` or `"ready"` before it is launched, such as `after = { database = "ready" }`. It is
     /// stopped before them.
@@ -333,6 +333,9 @@ impl Default for Ready {
 pub(crate) struct Health {
     #[serde(flatten)]
     pub(crate) question: Question,
+    /// It says so itself: `WATCHDOG=1` on the socket that `NOTIFY_SOCKET` names, as under systemd, at least once in each
+    /// `timeout`.
+    pub(crate) notify: bool,
     /// How often to ask.
     #[schemars(schema_with = "formats::lasting")]
     pub(crate) every: Span,
@@ -350,6 +353,7 @@ impl Default for Health {
     fn default() -> Self {
         Self {
             question: Question::default(),
+            notify: false,
             every: Span::from_seconds(10),
             timeout: Span::from_seconds(5),
             failures: 3,
