@@ -50,7 +50,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 /// Whether a whole file is test code: by its place, or because its parent declares it so.
 fn is_test(path: &str, tree: &Tree) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
-    let by_place = parts.iter().any(|part| ["tests", "benches", "tests.rs"].contains(part));
+    let by_place = parts.iter().any(|part| ["tests", "benches", "examples", "tests.rs"].contains(part));
     by_place || declared_for_tests(path, tree)
 }
 
@@ -187,6 +187,7 @@ mod tests {
             "crates/fakenode/src/a.rs",
             "crates/daemon/tests/a.rs",
             "crates/daemon/src/a/tests.rs",
+            "crates/daemon/examples/measure.rs",
             "fuzz/fuzz_targets/a.rs",
         ] {
             assert_eq!(lines(path, "use std::fs;"), NOTHING, "{path}");

@@ -36,7 +36,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         let settings = path.starts_with(".cargo/");
         for (index, line) in text.lines().enumerate() {
             let mut found = |message: String| findings.push(Finding::new(path, index + 1, message));
-            if let Some(piece) = first_in(line, MACHINE_PATHS) {
+            if let Some(piece) = MACHINE_PATHS.iter().find(|piece| begins_a_path(line, piece)) {
                 found(format!("`{piece}` exists on one machine only"));
             }
             if let Some(piece) = first_in(line, REGISTRY_SETTINGS).filter(|_| settings) {
@@ -49,6 +49,12 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether a path begins with `piece`, which may well be the middle of a longer one.
+fn begins_a_path(line: &str, piece: &str) -> bool {
+    let mut places = line.match_indices(piece);
+    places.any(|(at, _)| !line[..at].ends_with(|before: char| before.is_alphanumeric() || "._-*$}".contains(before)))
 }
 
 fn first_in<'a>(line: &str, pieces: &[&'a str]) -> Option<&'a str> {
@@ -124,6 +130,8 @@ mod tests {
     #[test]
     fn no_text_knows_its_machine() {
         for piece in MACHINE_PATHS {
+            let longer = format!("cd build{piece}main $HOME{piece}\n");
+            assert_eq!(messages(&[("run.sh", &longer)]), Vec::<String>::new());
             let text = format!("cd {piece}main\n");
             assert_eq!(messages(&[("run.sh", &text)]), [format!("`{piece}` exists on one machine only")]);
         }
