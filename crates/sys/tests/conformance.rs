@@ -495,4 +495,33 @@ proptest! {
         picture(&simulated, &simulated.root, &mut right);
         prop_assert_eq!(left, right);
     }
+
+    #[test]
+    fn what_was_synced_survives_and_the_rest_leaves_a_sound_tree(
+        before in prop::collection::vec(call(), 1..30),
+        after in prop::collection::vec(call(), 1..20),
+        seed in any::<u64>(),
+    ) {
+        let disk = SimDisk::new(seed);
+        let place = Place { disk: Box::new(disk.clone()), root: "/".into(), _directory: None };
+        let see = || {
+            let mut lines = Vec::new();
+            picture(&place, &place.root, &mut lines);
+            lines
+        };
+        for call in &before {
+            let _ = carry_out(&place, call);
+        }
+        disk.sync_file_system(&place.root).unwrap();
+        let synced = see();
+        disk.crash(seed);
+        prop_assert_eq!(&see(), &synced);
+        for call in &after {
+            let _ = carry_out(&place, call);
+        }
+        disk.crash(seed);
+        let survived = see();
+        disk.crash(!seed);
+        prop_assert_eq!(see(), survived, "a second crash has nothing more to lose");
+    }
 }

@@ -29,6 +29,7 @@
 mod content;
 mod handles;
 mod operations;
+mod pending;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! Names and inodes of the simulated disk, each with what programs see and what the device has.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use rustix::io::Errno;
 
 use super::content::Content;
+use super::pending::{Change, Pending, Transaction};
 use crate::random::Random;
 
 /// Number of an inode.
@@ -52,33 +53,6 @@ pub(super) struct Inode {
     pub(super) handles: u64,
 }
 
-/// One name that leads somewhere else, or nowhere, from now on.
-#[derive(Debug, Clone)]
-struct Change {
-    directory: Id,
-    name: OsString,
-    target: Option<Id>,
-}
-
-/// Changes of names that happen together or not at all, not yet durable.
-#[derive(Debug, Clone)]
-struct Transaction {
-    changes: Vec<Change>,
-    /// Moves a directory to another parent: ordered with everything, as losing or keeping it out of order
-    /// could leave a tree that no order of operations leads to.
-    ordered_with_all: bool,
-}
-
-impl Transaction {
-    fn touches(&self, directories: &BTreeSet<Id>) -> bool {
-        self.changes.iter().any(|change| directories.contains(&change.directory))
-    }
-
-    fn directories(&self) -> impl Iterator<Item = Id> + '_ {
-        self.changes.iter().map(|change| change.directory)
-    }
-}
-
 /// Where a path leads.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -116,13 +90,13 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
     inodes: BTreeMap<Id, Inode>,
-    pending: Vec<Transaction>,
+    pending: Pending,
     next: Id,
 }
 
 impl Tree {
     pub(super) fn new(root: Attributes) -> Self {
-        let mut tree = Self { inodes: BTreeMap::new(), pending: Vec::new(), next: ROOT };
+        let mut tree = Self { inodes: BTreeMap::new(), pending: Pending::default(), next: ROOT };
         let root = tree.add(Node::Directory(Entries::default()), root);
         debug_assert_eq!(root, ROOT);
         if let Some(inode) = tree.inodes.get_mut(&ROOT) {
@@ -301,7 +275,7 @@ impl Tree {
             let Some(Inode { node: Node::Directory(entries), .. }) = self.inodes.get_mut(&change.directory) else {
                 continue;
             };
-            let before = apply(&mut entries.seen, change);
+            let before = change.apply(&mut entries.seen);
             self.count_link(before, -1);
             self.count_link(change.target, 1);
         }
@@ -317,25 +291,8 @@ impl Tree {
     /// Makes the names in a directory durable, and all that had to happen before them.
     pub(super) fn sync_directory(&mut self, id: Id) -> io::Result<()> {
         self.entries(id)?;
-        let mut needed = BTreeSet::from([id]);
-        let mut needs_all = false;
-        let mut any = false;
-        let mut chosen = vec![false; self.pending.len()];
-        for (chosen, transaction) in chosen.iter_mut().zip(&self.pending).rev() {
-            if needs_all || transaction.touches(&needed) || (any && transaction.ordered_with_all) {
-                *chosen = true;
-                any = true;
-                needs_all |= transaction.ordered_with_all;
-                needed.extend(transaction.directories());
-            }
-        }
-        let pending = std::mem::take(&mut self.pending);
-        for (chosen, transaction) in chosen.into_iter().zip(pending) {
-            if chosen {
-                self.keep(&transaction);
-            } else {
-                self.pending.push(transaction);
-            }
+        for transaction in self.pending.take_needed_by(id) {
+            self.keep(&transaction);
         }
         let inode = self.inode_mut(id)?;
         inode.kept_attributes = inode.attributes;
@@ -346,13 +303,13 @@ impl Tree {
     fn keep(&mut self, transaction: &Transaction) {
         for change in &transaction.changes {
             if let Some(Inode { node: Node::Directory(entries), .. }) = self.inodes.get_mut(&change.directory) {
-                apply(&mut entries.kept, change);
+                change.apply(&mut entries.kept);
             }
         }
     }
 
     pub(super) fn sync_all(&mut self) {
-        for transaction in std::mem::take(&mut self.pending) {
+        for transaction in self.pending.take_all() {
             self.keep(&transaction);
         }
         for inode in self.inodes.values_mut() {
@@ -381,19 +338,8 @@ impl Tree {
 
     /// The power goes. See the fault model of the parent module.
     pub(super) fn lose_power(&mut self, random: &mut Random) {
-        // In eighths: some crashes lose nothing, some everything, most something in between.
-        let loss = [0, 1, 3, 8][usize::try_from(random.below(4)).unwrap_or(0)];
-        let mut severed = BTreeSet::new();
-        let mut severed_all = false;
-        for transaction in std::mem::take(&mut self.pending) {
-            let follows_a_loss =
-                severed_all || transaction.touches(&severed) || (transaction.ordered_with_all && !severed.is_empty());
-            if follows_a_loss || random.chance(loss, 8) {
-                severed.extend(transaction.directories());
-                severed_all |= transaction.ordered_with_all;
-            } else {
-                self.keep(&transaction);
-            }
+        for transaction in self.pending.take_surviving(random) {
+            self.keep(&transaction);
         }
         for inode in self.inodes.values_mut() {
             inode.links = 0;
@@ -429,13 +375,6 @@ impl Tree {
         for inode in self.inodes.values_mut() {
             inode.handles = 0;
         }
-    }
-}
-
-fn apply(names: &mut BTreeMap<OsString, Id>, change: &Change) -> Option<Id> {
-    match change.target {
-        Some(id) => names.insert(change.name.clone(), id),
-        None => names.remove(&change.name),
     }
 }
 
