@@ -32,5 +32,5 @@ pub use rules::DataRules;
 pub use seal::{Wrong, seal, verify};
 pub use sign_state::{OnDisk, SignState, SignStateProblem, check_monotone, higher};
 pub use swap::{Repaired, parse_marker, repair};
-pub use take::{Snapshot, TakeRequest, free_id, propose_id, take};
+pub use take::{Snapshot, TakeRequest, already_taken, free_id, propose_id, take};
 pub use ways::{Method, Progress};

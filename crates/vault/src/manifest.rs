@@ -124,6 +124,9 @@ pub struct Summary {
     pub taken_at_ms: i64,
     /// Why and of what it was taken.
     pub about: About,
+    /// How many files it has.
+    #[serde(default)]
+    pub files: u64,
     /// Bytes in all its files, shared ones counted in full.
     pub size: u64,
     /// Bytes that were copied rather than shared.
@@ -188,15 +191,16 @@ impl Manifest {
         entries: Vec<Entry>,
         left_out: Vec<PathText>,
     ) -> Self {
-        let (mut size, mut copied, mut sealed) = (0, 0, true);
+        let (mut files, mut size, mut copied, mut sealed) = (0, 0, 0, true);
         for entry in &entries {
             if let Entry::File { size: len, how, blake3, .. } = entry {
+                files += 1;
                 size += len;
                 copied += if *how == How::Copy { *len } else { 0 };
                 sealed &= blake3.is_some();
             }
         }
-        let summary = Summary { format: WRITTEN, id, taken_at_ms, about, size, copied, sealed };
+        let summary = Summary { format: WRITTEN, id, taken_at_ms, about, files, size, copied, sealed };
         Self { summary, root, entries, left_out }
     }
 

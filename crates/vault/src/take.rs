@@ -12,7 +12,7 @@ use ov_sys::durable;
 use ov_types::{ReleaseName, SnapshotId};
 
 use crate::error::{At, VaultError};
-use crate::manifest::{About, Attributes, DATA_NAME, Entry, FILE_NAME, How, Manifest, Summary};
+use crate::manifest::{self, About, Attributes, DATA_NAME, Entry, FILE_NAME, How, Manifest, Summary};
 use crate::path_text::PathText;
 use crate::rules::DataRules;
 use crate::scan::{Found, Scan, resolve, scan};
@@ -76,6 +76,16 @@ pub fn free_id(disk: &dyn Disk, snapshots: &Path, id: SnapshotId) -> Result<Snap
     Ok(candidate)
 }
 
+/// The snapshot of that name, if it is complete. This is how a caller that was stopped before it could note the
+/// result learns that it need not take it again.
+pub fn already_taken(disk: &dyn Disk, snapshots: &Path, id: &SnapshotId) -> Result<Option<Summary>, VaultError> {
+    match manifest::read_summary(disk, snapshots, id) {
+        Ok(summary) => sync_name(disk, snapshots).map(|()| Some(summary)),
+        Err(VaultError::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes a snapshot. What an earlier try of the same name left behind is replaced.
 pub fn take(disk: &dyn Disk, request: &TakeRequest<'_>, watch: Watcher<'_>) -> Result<Snapshot, VaultError> {
     let (snapshots, id) = (request.snapshots, &request.id);
@@ -85,7 +95,7 @@ pub fn take(disk: &dyn Disk, request: &TakeRequest<'_>, watch: Watcher<'_>) -> R
     }
     let (root, there) = resolve(disk, request.data)?;
     let root_facts = there.ok_or(VaultError::Unfit { path: root.clone(), why: "there is no such directory" })?;
-    durable::make_directories(disk, snapshots, 0o700).at("make", snapshots)?;
+    prepare(disk, snapshots)?;
     let (_, own) = resolve(disk, snapshots)?;
     let found = scan(disk, &root, request.rules, own.as_ref())?;
 
@@ -97,13 +107,36 @@ pub fn take(disk: &dyn Disk, request: &TakeRequest<'_>, watch: Watcher<'_>) -> R
     }
     let manifest = result?;
     disk.rename(&taking, &place).at("rename to", &place)?;
-    disk.sync_directory(snapshots).at("sync", snapshots)?;
+    sync_name(disk, snapshots)?;
     let files = [How::Reflink, How::Link, How::Copy].map(|wanted| {
         let ways = manifest.entries.iter().filter(|entry| matches!(entry, Entry::File { how, .. } if *how == wanted));
         ways.count()
     });
     let links_out = manifest.entries.iter().filter_map(link_out).collect();
     Ok(Snapshot { summary: manifest.summary, files, links_out, left_out: manifest.left_out })
+}
+
+/// Makes the snapshots folder if it is missing. Each directory on the way is durable before the next is made, so
+/// that a folder that is there needs no syncs but of its own name: with the node down, each one counts.
+fn prepare(disk: &dyn Disk, snapshots: &Path) -> Result<(), VaultError> {
+    let mut missing = Vec::new();
+    for ancestor in snapshots.ancestors() {
+        if durable::exists(disk, ancestor).at("look at", ancestor)? {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    for directory in missing.into_iter().rev() {
+        durable::make_directories(disk, directory, 0o700).at("make", directory)?;
+    }
+    Ok(())
+}
+
+/// Makes the names in the snapshots folder durable, and its own, in case it was made by a try that was stopped.
+fn sync_name(disk: &dyn Disk, snapshots: &Path) -> Result<(), VaultError> {
+    disk.sync_directory(snapshots).at("sync", snapshots)?;
+    let parent = snapshots.parent().unwrap_or(snapshots);
+    disk.sync_directory(parent).at("sync", parent)
 }
 
 fn build(
