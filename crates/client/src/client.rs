@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ov_types::api::{
-    Acknowledged, DoctorReport, HistoryEntry, NewPlan, NewRelease, NewSnapshot, PlanStatus, ReleaseStatus,
+    Acknowledged, DoctorReport, HistoryEntry, NewDaemon, NewPlan, NewRelease, NewSnapshot, PlanStatus, ReleaseStatus,
     ReloadReport, RestoreSnapshot, SnapshotReport, SnapshotStatus, Status, UnitOrder,
 };
 use ov_types::{Event, PlanId, ReleaseName, SnapshotId, UnitName};
@@ -155,6 +155,11 @@ impl Client {
     /// Reads the configuration again.
     pub fn reload(&self) -> Result<ReloadReport, ClientError> {
         self.order("POST", "/v1/reload", QUICK)
+    }
+
+    /// Has another program file take the daemon's place; the units go on running.
+    pub fn self_upgrade(&self, daemon: &NewDaemon) -> Result<Acknowledged, ClientError> {
+        self.post("/v1/self-upgrade", daemon, QUICK)
     }
 
     /// Ends the daemon, and the units too unless they shall stay.

@@ -4,6 +4,7 @@
 //! for a bounded time, for the answer. A request that the task accepted is carried out even when nobody waits any
 //! more. Nothing here decides anything.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -167,6 +168,13 @@ pub enum Request {
         /// Where the answer goes.
         reply: Reply<ReloadReport>,
     },
+    /// Have another program file take the daemon's place.
+    SelfUpgrade {
+        /// The program file; the daemon's own path, as it is now, if the same name holds a newer one.
+        program: std::path::PathBuf,
+        /// Where the answer goes.
+        reply: Reply<Acknowledged>,
+    },
     /// End the daemon.
     Stop {
         /// Whether the units go on running.
@@ -214,7 +222,15 @@ impl NodeHandle {
     /// Sends the request that `make` builds around the reply, and waits for its answer.
     pub async fn ask<T>(&self, make: impl FnOnce(Reply<T>) -> Request) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
-        let request = make(reply);
+        self.send(make(reply), answer).await
+    }
+
+    /// Sends a request, and waits for the answer at the other end of its reply.
+    pub(crate) async fn send<T>(
+        &self,
+        request: Request,
+        answer: oneshot::Receiver<Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
         let answer_ms_max = request.answer_ms_max();
         let queued = self.requests.send_timeout(request, Duration::from_millis(QUEUE_MS_MAX)).await;
         match queued {
@@ -228,6 +244,17 @@ impl NodeHandle {
             Err(_elapsed) => Err(busy(answer_ms_max, "the request may still be carried out")),
         }
     }
+}
+
+/// The stable code of [`no_such_thing`].
+pub const NO_SUCH_THING: &str = "OV-API-022";
+
+/// The refusal of a request about something that is not there: `no_such_thing("snapshot", id)`.
+pub fn no_such_thing(what: &str, name: impl fmt::Display) -> Refusal {
+    let problem = Problem::permanent(NO_SUCH_THING, format!("find {what} `{name}`"))
+        .cause(format!("there is no {what} of that name"))
+        .state("nothing was done");
+    Refusal { problem, exit_code: ExitCode::Refused.number() }
 }
 
 fn busy(waited_ms: u64, state: &str) -> Refusal {

@@ -174,6 +174,15 @@ pub struct NewPlan {
     pub replaces: Option<PlanId>,
 }
 
+/// `POST /v1/self-upgrade`: another program file takes the daemon's place; the units go on running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewDaemon {
+    /// The program file, as an absolute path.
+    pub program: String,
+}
+
 /// What a person may tell a unit: `POST /v1/units/{unit}/{order}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
