@@ -18,6 +18,7 @@ use rustix::process::WaitOptions;
 use crate::clock::now_unix_ms;
 use crate::connection::{Closed, Connection};
 use crate::crash::CrashPoint;
+use crate::memory;
 use crate::notify::{NOTIFY_FILE, NotifySocket};
 use crate::protocol::{Command, Event, Message, PROTOCOL_VERSION, Phase, Request, State};
 use crate::pump::Pump;
@@ -28,6 +29,8 @@ use crate::unit_dir::{SOCKET_FILE, UnitDir};
 
 mod launch;
 
+/// How long after the last thing it did, other than pumping, the shim gives its memory back.
+const TIDY_AFTER: Duration = Duration::from_millis(250);
 /// How long a shim without a run waits for the next daemon.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -51,6 +54,8 @@ pub(crate) struct Keeper {
     trouble: Option<String>,
     /// Since when there has been neither a run nor a daemon.
     idle_since: Option<Instant>,
+    /// When memory is to be given back.
+    tidy_at: Option<Instant>,
     quits: bool,
 }
 
@@ -96,6 +101,7 @@ impl Keeper {
             notify: None,
             trouble: None,
             idle_since: Some(Instant::now()),
+            tidy_at: Some(Instant::now() + TIDY_AFTER),
             quits: false,
         }))
     }
@@ -127,8 +133,12 @@ impl Keeper {
             if ready.control {
                 self.hear_control();
             }
-            self.on_time(Instant::now());
+            let now = Instant::now();
+            self.on_time(now);
             self.tell_of_pump();
+            if ready.signals || ready.listener || ready.control || ready.candidate {
+                self.tidy_at = Some(now + TIDY_AFTER);
+            }
         }
         self.leave();
         Ok(())
@@ -173,7 +183,7 @@ impl Keeper {
         let run = self.run.as_ref().and_then(Run::deadline);
         let pump = self.pump.as_ref().and_then(Pump::deadline);
         let idle = self.idle_since.map(|since| since + LINGER);
-        [run, pump, idle].into_iter().flatten().min()
+        [run, pump, idle, self.tidy_at].into_iter().flatten().min()
     }
 
     fn on_time(&mut self, now: Instant) {
@@ -182,6 +192,10 @@ impl Keeper {
         }
         if let Some(trouble) = self.run.as_mut().and_then(|run| run.on_time(now)) {
             self.complain(trouble);
+        }
+        if self.tidy_at.is_some_and(|tidy_at| tidy_at <= now) {
+            self.tidy_at = None;
+            memory::give_back();
         }
         if self.control.is_some() || self.is_occupied() {
             self.idle_since = None;

@@ -21,6 +21,7 @@ mod connection;
 mod crash;
 mod keeper;
 mod launch;
+mod memory;
 mod notify;
 pub mod orphans;
 mod protocol;
