@@ -124,8 +124,10 @@ pub fn diff(old: &NodeShape, new: &NodeShape) -> Changes {
     changes
 }
 
+/// The unit that a key is about. The validator is `main`.
 fn unit_of(key: &[String]) -> Option<UnitName> {
     match key {
+        [section, ..] if section == "validator" => Some(UnitName::main()),
         [section, name, ..] if section == "unit" => UnitName::new(name.as_str()).ok(),
         _ => None,
     }
@@ -136,7 +138,8 @@ const LATER: [(&str, Holds); 22] = [
     ("chain", Holds::NextDaemon),
     ("paths", Holds::NextDaemon),
     ("metrics.listen", Holds::NextDaemon),
-    ("validator", Holds::NextDaemon),
+    // A process holds the lease on its key from its launch to its end.
+    ("validator", Holds::NextLaunch),
     ("unit.*.program", Holds::NextLaunch),
     ("unit.*.args", Holds::NextLaunch),
     ("unit.*.env", Holds::NextLaunch),
@@ -195,6 +198,13 @@ mod tests {
         assert!(changes.needs_daemon);
         assert_eq!(changes.report().now[..2], ["unit.new (new)", "unit.gone (gone)"]);
         assert!(!format!("{new:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn another_key_to_sign_with_needs_another_process() {
+        let changes = diff(&shape(""), &shape("[validator]\nkey = \"key.json\""));
+        assert_eq!((changes.outdated, changes.next_start), (vec![UnitName::main()], vec!["validator.key".to_owned()]));
+        assert!(!changes.needs_daemon);
     }
 
     #[test]

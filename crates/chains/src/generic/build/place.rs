@@ -26,7 +26,7 @@ impl Builder<'_, '_> {
 
     fn folder(&mut self, key: &Key, text: &str) -> PathBuf {
         let path = self.place(key, text, None, None);
-        if path.components().any(|part| part == Component::ParentDir) {
+        if Path::new(text).components().any(|part| part == Component::ParentDir) {
             self.document.tell(key, "a path with `..` in it is not allowed here; write the path that it leads to");
         }
         path
