@@ -1,5 +1,7 @@
 //! The client against daemons that are absent, well, ill and hostile.
 
+mod routes;
+
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -69,6 +71,18 @@ fn json(status: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
+fn plan() -> NewPlan {
+    NewPlan {
+        release: ReleaseName::new("v2+build").unwrap(),
+        trigger: Trigger::Now,
+        on_failure: None,
+        source: None,
+        sha256: None,
+        keep: None,
+        replaces: None,
+    }
+}
+
 const ACKNOWLEDGED: &str = r#"{"message":"done"}"#;
 
 #[test]
@@ -90,16 +104,7 @@ fn requests_are_what_the_routes_want() {
     let home = Home::new();
     let server = home.answer(vec![json("200 OK", ACKNOWLEDGED); 5]);
     let client = home.client();
-    let plan = NewPlan {
-        release: ReleaseName::new("v2+build").unwrap(),
-        trigger: Trigger::Now,
-        on_failure: None,
-        source: None,
-        sha256: None,
-        keep: None,
-        replaces: None,
-    };
-    assert_eq!(client.add_plan(&plan).unwrap().message, "done");
+    assert_eq!(client.add_plan(&plan()).unwrap().message, "done");
     client.cancel_plan(PlanId(7)).unwrap();
     client.rollback(Some(PlanId(7))).unwrap();
     client.unit(&UnitName::main(), UnitOrder::Restart).unwrap();
@@ -117,7 +122,7 @@ fn requests_are_what_the_routes_want() {
         ]
     );
     let body = requests[0].split("\r\n\r\n").nth(1).unwrap();
-    assert_eq!(serde_json::from_str::<NewPlan>(body).unwrap(), plan);
+    assert_eq!(serde_json::from_str::<NewPlan>(body).unwrap(), plan());
 }
 
 #[test]
