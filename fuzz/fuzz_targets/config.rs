@@ -1,4 +1,5 @@
-//! Any bytes as `omnivisor.toml`: a shape that is whole, or problems that each name a line that is there.
+//! Any bytes as `omnivisor.toml`: a shape that is whole, or problems that each name a line that is there. The same
+//! bytes as a file of variables.
 #![no_main]
 
 use std::path::Path;
@@ -6,6 +7,9 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
+    if let Ok(variables) = ov_chains::read_variables(bytes) {
+        assert!(variables.iter().all(|(name, value)| !name.is_empty() && !name.contains('=') && !value.contains('\0')));
+    }
     match ov_chains::read(bytes, Path::new("/home/node"), Path::new("/home/node/omnivisor.toml")) {
         Ok(shape) => {
             assert!(shape.units.contains_key(&ov_types::UnitName::main()));

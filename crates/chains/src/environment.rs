@@ -48,23 +48,30 @@ impl LaunchShape {
         for path in &self.env_files {
             let unreadable = |source| EnvironmentError::Unreadable { path: path.clone(), source };
             let bytes = disk.read(path, FILE_LEN_MAX).map_err(unreadable)?;
-            variables.extend(parse(&bytes).map_err(|(line, why)| EnvironmentError::Line {
-                path: path.clone(),
-                line,
-                why,
-            })?);
+            let read = read_variables(&bytes);
+            let wrong = |WrongLine { line, why }| EnvironmentError::Line { path: path.clone(), line, why };
+            variables.extend(read.map_err(wrong)?);
         }
         variables.extend(self.env.iter().map(|(name, value)| (name.clone(), value.fill(release))));
         Ok(variables.into_iter().collect())
     }
 }
 
-/// Lines of `NAME=VALUE`, with what shells and systemd allow in common: blank lines, comments, `export`, quotes. The
-/// value of a line without quotes is everything after the `=`, without the white space around it.
-fn parse(bytes: &[u8]) -> Result<Vec<(String, String)>, (usize, &'static str)> {
+/// A line that is wrong, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongLine {
+    /// Which line, counted from 1.
+    pub line: usize,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Reads lines of `NAME=VALUE`, with what shells and systemd allow in common: blank lines, comments, `export`, quotes.
+/// The value of a line without quotes is everything after the `=`, without the white space around it.
+pub fn read_variables(bytes: &[u8]) -> Result<Vec<(String, String)>, WrongLine> {
     let mut variables = Vec::new();
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let fail = |why| (index + 1, why);
+        let fail = |why| WrongLine { line: index + 1, why };
         let line = std::str::from_utf8(line).map_err(|_| fail("this is not UTF-8"))?.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -114,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn one(line: &str) -> Result<String, &'static str> {
-        let variables = parse(line.as_bytes()).map_err(|(_, why)| why)?;
+        let variables = read_variables(line.as_bytes()).map_err(|wrong| wrong.why)?;
         Ok(variables.iter().fold(String::new(), |told, (name, value)| told + name + ":" + value + ";"))
     }
 
@@ -179,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_reading_panic(bytes: Vec<u8>) {
-            let _ = parse(&bytes);
+            let _ = read_variables(&bytes);
         }
 
         #[test]

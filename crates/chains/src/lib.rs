@@ -11,7 +11,7 @@ pub mod shape;
 mod template;
 pub mod words;
 
-pub use environment::EnvironmentError;
+pub use environment::{EnvironmentError, WrongLine, read_variables};
 pub use generic::{ConfigError, ConfigProblem, Init, init_template, load, read};
 pub use reload::{Changes, Written, diff};
 pub use secret::{Secret, SecretError, shown_address};
