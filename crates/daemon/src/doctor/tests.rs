@@ -1,0 +1,350 @@
+//! The doctor before a real home, whole at first and then broken in one way after the other.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use ov_sys::RealDisk;
+use ov_types::{Origin, PlanId, Trigger};
+
+use super::*;
+
+const CONFIGURATION: &str = r#"
+[unit.main]
+program = "current/bin/node"
+env-file = ["node.env"]
+
+[unit.main.ready]
+tcp = "127.0.0.1:PORT"
+
+[validator]
+key = "config/key.json"
+sign-state = "data/sign_state.json"
+
+[probe.height]
+file = "data/height"
+
+[upgrade.keep]
+format-file = "FORMAT"
+
+[[webhook]]
+url-file = "secrets/url"
+"#;
+
+fn release(name: &str) -> ReleaseName {
+    ReleaseName::new(name).unwrap()
+}
+
+struct Home {
+    folder: tempfile::TempDir,
+    shape: NodeShape,
+    plan: Plan,
+    plans: Vec<Plan>,
+    height: Option<Height>,
+    recorded: Option<SignState>,
+    own: Vec<u32>,
+    /// Holds the probed port.
+    listener: TcpListener,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let write = |name: &str, mode: u32, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        write("omnivisor.toml", 0o644, &CONFIGURATION.replace("PORT", &port.to_string()));
+        write("node.env", 0o600, "NETWORK=test\n");
+        write("secrets/url", 0o600, "https://hooks.example/x\n");
+        write("config/key.json", 0o600, "{}");
+        write("data/sign_state.json", 0o600, r#"{"height":"7","round":0,"step":3}"#);
+        write("data/FORMAT", 0o644, "1\n");
+        write("data/db/LOCK", 0o644, "");
+        let layout = Layout::of_home(folder.path());
+        for name in ["v1", "v2"] {
+            write(&format!("releases/{name}/bin/node"), 0o755, "#!/bin/sh\n");
+            ov_release::adopt(&RealDisk, &layout, &release(name), "bin/node", 0).unwrap();
+        }
+        ov_release::switch(&RealDisk, &layout, &release("v1")).unwrap();
+        let shape = ov_chains::load(&RealDisk, folder.path(), None).unwrap();
+        let plan = Plan {
+            id: PlanId(3),
+            release: release("v2"),
+            trigger: Trigger::Height { height: Height(100) },
+            on_failure: FailurePolicy::Rollback,
+            origin: Origin::Person,
+            source: None,
+            sha256: None,
+            keep: true,
+        };
+        let (height, own) = (Some(Height(7)), vec![std::process::id()]);
+        Self { folder, shape, plans: vec![plan.clone()], plan, height, recorded: None, own, listener }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn examine(&self, depth: Depth) -> Vec<Finding> {
+        examine(&DoctorInput {
+            disk: &RealDisk,
+            shape: &self.shape,
+            layout: Layout::of_home(self.folder.path()),
+            depth,
+            now: Moment { monotonic_ms: 0, wall_ms: 1_000 },
+            plan: Some(&self.plan),
+            release: None,
+            plans: &self.plans,
+            height: self.height,
+            recorded_sign_state: self.recorded,
+            own: &self.own,
+        })
+    }
+
+    /// The worst that is found under this name.
+    fn worst(&self, id: &str) -> Severity {
+        let found: Vec<_> = self.examine(Depth::Full).into_iter().filter(|finding| finding.id == id).collect();
+        assert!(!found.is_empty(), "{id} was not looked at");
+        for finding in &found {
+            let bad = finding.severity >= Severity::Warning;
+            assert!(!finding.subject.is_empty() && !finding.message.is_empty(), "{finding:?}");
+            assert_eq!(bad, !finding.fix.is_empty(), "whoever complains says what to do: {finding:?}");
+        }
+        ov_types::worst(&found)
+    }
+}
+
+#[test]
+fn a_home_in_order_is_found_in_order() {
+    let home = Home::new();
+    // What this machine is like is not the home's fault.
+    let about_home = |finding: &&Finding| !finding.id.starts_with("host.") && !finding.id.starts_with("disk.");
+    let findings = home.examine(Depth::Full);
+    let bad: Vec<_> = findings.iter().filter(about_home).filter(|f| f.severity != Severity::Ok).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    let seen: BTreeSet<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
+    for id in CHECKS.iter().map(|check| check.id) {
+        // These two speak under systemd, and this one of units with a user of their own.
+        let may_be_silent = ["host.service-stop", "host.service-kill", "config.users"].contains(&id);
+        assert!(may_be_silent || seen.contains(id), "{id} says nothing");
+    }
+}
+
+/// Breaks something.
+type Break = fn(&mut Home);
+
+fn remove(home: &Home, name: &str) {
+    let path = home.path(name);
+    if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+}
+
+fn mode(home: &Home, name: &str, mode: u32) {
+    fs::set_permissions(home.path(name), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn other_plan(home: &mut Home, name: &str) {
+    home.plans.push(Plan { id: PlanId(4), release: release(name), ..home.plan.clone() });
+}
+
+#[test]
+fn each_fault_is_found_under_its_name() {
+    let faults: [(&str, Severity, Break); 26] = [
+        ("config.valid", Severity::Error, |home| fs::write(home.path("omnivisor.toml"), "[unit.main]\nx = 1").unwrap()),
+        ("config.valid", Severity::Error, |home| remove(home, "omnivisor.toml")),
+        ("config.environment", Severity::Error, |home| remove(home, "node.env")),
+        ("config.environment", Severity::Error, |home| fs::write(home.path("node.env"), "=x").unwrap()),
+        ("config.secrets", Severity::Warning, |home| mode(home, "secrets/url", 0o644)),
+        ("config.secrets", Severity::Warning, |home| remove(home, "secrets/url")),
+        ("config.programs", Severity::Error, |home| remove(home, "releases/v2/bin/node")),
+        ("config.programs", Severity::Error, |home| mode(home, "releases/v2/bin/node", 0o644)),
+        ("config.ports", Severity::Error, |home| home.own = vec![u32::MAX]),
+        ("config.ports", Severity::Unknown, |home| home.own.clear()),
+        ("data.directory", Severity::Warning, |home| remove(home, "data")),
+        ("data.format", Severity::Warning, |home| remove(home, "data/FORMAT")),
+        ("data.key-mode", Severity::Warning, |home| mode(home, "config/key.json", 0o640)),
+        ("data.key-mode", Severity::Unknown, |home| remove(home, "config/key.json")),
+        ("data.sign-state", Severity::Error, |home| remove(home, "config/key.json")),
+        ("data.sign-state", Severity::Error, |home| remove(home, "data/sign_state.json")),
+        ("data.sign-state", Severity::Error, |home| fs::write(home.path("data/sign_state.json"), "{").unwrap()),
+        ("data.sign-state", Severity::Error, |home| home.recorded = Some(SignState { height: 8, round: 0, step: 0 })),
+        ("plan.release", Severity::Error, |home| remove(home, "releases/v2.release.json")),
+        ("plan.conflict", Severity::Error, |home| other_plan(home, "v3")),
+        ("plan.conflict", Severity::Warning, |home| other_plan(home, "v2")),
+        ("plan.trigger", Severity::Warning, |home| home.height = Some(Height(100))),
+        ("plan.trigger", Severity::Unknown, |home| home.height = None),
+        ("plan.trigger", Severity::Warning, |home| home.plan.trigger = Trigger::Time { wall_ms: 999 }),
+        ("release.complete", Severity::Error, |home| {
+            fs::write(home.path("releases/v2/bin/node"), "#!/bin/su\n").unwrap();
+        }),
+        ("release.rollback-target", Severity::Error, |home| remove(home, "releases/v1.release.json")),
+    ];
+    for (index, (id, expected, break_it)) in faults.into_iter().enumerate() {
+        let mut home = Home::new();
+        assert_eq!(home.worst(id), Severity::Ok, "{id} before fault {index}");
+        break_it(&mut home);
+        assert_eq!(home.worst(id), expected, "{id} after fault {index}");
+    }
+}
+
+#[test]
+fn a_release_that_runs_already_is_no_obstacle_at_the_trigger() {
+    let mut home = Home::new();
+    home.plan.release = release("v1");
+    assert_eq!(home.worst("plan.release"), Severity::Warning);
+    let quick = home.examine(Depth::Quick);
+    let found = quick.iter().find(|finding| finding.id == "plan.release").unwrap();
+    assert_eq!(found.severity, Severity::Ok);
+}
+
+#[test]
+fn names_that_differ_in_case_alone_are_told() {
+    let home = Home::new();
+    fs::create_dir_all(home.path("releases/V2/bin")).unwrap();
+    fs::write(home.path("releases/V2/bin/node"), "#!/bin/sh\n").unwrap();
+    assert_eq!(home.worst("plan.name"), Severity::Warning);
+}
+
+#[test]
+fn a_unit_with_an_unknown_user_is_found() {
+    let mut home = Home::new();
+    let main = home.shape.units.get_mut(&UnitName::main()).unwrap();
+    main.launch.user = Some("no-such-user-here".to_owned());
+    assert_eq!(home.worst("config.users"), Severity::Error);
+}
+
+#[test]
+fn a_stranger_on_the_database_is_found() {
+    let mut home = Home::new();
+    let lock = fs::OpenOptions::new().write(true).open(home.path("data/db/LOCK")).unwrap();
+    rustix::fs::fcntl_lock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert_eq!(home.worst("data.lock"), Severity::Ok, "it is ours");
+    home.own = vec![u32::MAX];
+    assert_eq!(home.worst("data.lock"), Severity::Error);
+    drop(lock);
+    assert_eq!(home.worst("data.lock"), Severity::Ok);
+}
+
+#[test]
+fn a_rival_supervisor_of_this_home_is_found() {
+    let home = Home::new();
+    assert_eq!(home.worst("host.supervisor"), Severity::Ok);
+    let rival = home.path("cosmovisor");
+    fs::copy("/bin/sleep", &rival).unwrap();
+    let mut child =
+        std::process::Command::new(&rival).arg("600").env("DAEMON_HOME", home.folder.path()).spawn().unwrap();
+    let as_child = home.worst("host.supervisor");
+    let mut apart = home;
+    apart.own = vec![u32::MAX];
+    let as_stranger = apart.worst("host.supervisor");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!((as_child, as_stranger), (Severity::Ok, Severity::Error));
+}
+
+#[test]
+fn a_free_port_is_in_order() {
+    let home = Home::new();
+    assert_eq!(home.worst("config.ports"), Severity::Ok, "ours");
+    let Home { listener, .. } = &home;
+    let port = listener.local_addr().unwrap().port();
+    let mut home = home;
+    home.listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    home.own = vec![u32::MAX];
+    let found = home.examine(Depth::Full).into_iter().find(|finding| finding.id == "config.ports").unwrap();
+    assert_eq!((found.severity, found.message.as_str()), (Severity::Ok, "nobody listens"), "port {port}");
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let names = |home: &Home| {
+        let mut names = BTreeSet::new();
+        let mut folders = vec![home.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path.clone());
+                }
+                names.insert(path);
+            }
+        }
+        names
+    };
+    let home = Home::new();
+    let before = names(&home);
+    home.examine(Depth::Full);
+    assert_eq!(names(&home), before);
+}
+
+#[test]
+fn the_quick_look_is_a_part_of_the_full_one() {
+    let home = Home::new();
+    let quick: BTreeSet<String> = home.examine(Depth::Quick).into_iter().map(|finding| finding.id).collect();
+    let expected: BTreeSet<String> =
+        CHECKS.iter().filter(|check| check.quick).map(|check| check.id.to_owned()).collect();
+    assert_eq!(quick, expected);
+}
+
+#[test]
+fn names_are_unique_and_the_documentation_explains_each() {
+    let documentation = include_str!("../../../../docs/doctor.md");
+    let explained = documentation.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let explained: Vec<&str> = explained.map(|(id, _)| id).collect();
+    let known: Vec<&str> = ids().collect();
+    let sorted = |ids: &[&str]| {
+        let mut ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(sorted(&explained), sorted(&known));
+    assert_eq!(known.iter().collect::<BTreeSet<_>>().len(), known.len());
+}
+
+#[test]
+fn the_names_inside_releases_are_those_of_their_crate() {
+    let source = include_str!("../../../release/src/examine.rs");
+    let quoted = source.split('"').filter(|text| text.starts_with("binary.") || text.starts_with("release."));
+    assert_eq!(quoted.collect::<BTreeSet<_>>(), RELEASE_IDS.into_iter().collect());
+}
+
+#[test]
+fn numbers_of_the_system_are_understood() {
+    assert_eq!(host::kernel_version("6.1.0-18-amd64"), Some((6, 1)));
+    assert_eq!(host::kernel_version("5.15-rc1"), Some((5, 15)));
+    assert_eq!(host::kernel_version("unknown"), None);
+    let text = "MemTotal:       16303428 kB\nMemAvailable:    1024 kB\nHugePages_Total:       0\n";
+    assert_eq!(host::memory_field(text, "MemAvailable"), Some(1 << 20));
+    assert_eq!(host::memory_field(text, "Mem"), None);
+    assert_eq!(host::memory_field(text, "HugePages_Total"), None);
+}
+
+#[test]
+fn a_machine_that_tells_nothing_forbids_nothing() {
+    let home = Home::new();
+    let disk = ov_sys::SimDisk::new(1);
+    let input = DoctorInput {
+        disk: &disk,
+        shape: &home.shape,
+        layout: Layout::of_home(Path::new("/nowhere")),
+        depth: Depth::Full,
+        now: Moment::default(),
+        plan: None,
+        release: None,
+        plans: &[],
+        height: None,
+        recorded_sign_state: None,
+        own: &[],
+    };
+    let errors: Vec<_> = examine(&input)
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Error && !finding.id.starts_with("config."))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
