@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use ov_sys::SimDisk;
+use ov_sys::Random;
 use ov_sys::disk::Disk;
+use ov_sys::sim_disk::{Fault, SimDisk};
 use ov_types::UnitName;
 
 use super::*;
@@ -181,4 +183,49 @@ fn a_reader_with_another_history_is_told_this_one_from_its_beginning() {
     let events = log.since(900, 100);
     assert_eq!(events[0].kind, EventKind::EventsMissed { oldest: 1 });
     assert_eq!(indices(&events), [0, 1, 2]);
+}
+
+/// Lives of a daemon on one disk: some writes fail, the process is killed or the power goes, and it starts again.
+#[test]
+fn whatever_the_disk_does_numbers_rise_and_events_stay_what_they_were() {
+    for seed in 0..400 {
+        let disk = SimDisk::new(seed);
+        let mut random = Random::new(seed);
+        let mut pushed = BTreeMap::new();
+        // The highest index that was given out while the disk took writes: what is promised not to come again.
+        let mut promised = 0;
+        for life in 0..4_i64 {
+            let hurt = random.chance(1, 2);
+            if hurt {
+                let faults = [Fault::NoSpace, Fault::InputOutput, Fault::ReadOnly, Fault::Kill, Fault::PowerCut];
+                let at = disk.operations() + 1 + random.below(60);
+                disk.fail_at(at, faults[usize::try_from(random.below(5)).unwrap()]);
+            }
+            // What cannot be opened is opened by the next daemon, on a disk that is well again.
+            if let Ok(log) = EventLog::open(Arc::new(disk.clone()), Path::new(DIRECTORY)) {
+                let earlier = promised;
+                for number in 0..=i64::try_from(random.below(30)).unwrap() {
+                    let at = Moment { monotonic_ms: 0, wall_ms: life * 1_000 + number };
+                    let event = log.push(EventKind::UnitReady { unit: UnitName::main() }, at);
+                    assert!(event.index > earlier, "seed {seed}: {} was given out again", event.index);
+                    if !hurt {
+                        promised = event.index;
+                    }
+                    pushed.insert(event.index, event);
+                }
+                let read = log.since(0, usize::MAX);
+                assert!(read.windows(2).all(|pair| pair[0].index < pair[1].index), "seed {seed}");
+                let told = |event: &&Event| !matches!(event.kind, EventKind::EventsMissed { .. });
+                for event in read.iter().filter(told) {
+                    assert_eq!(Some(event), pushed.get(&event.index), "seed {seed}");
+                }
+            }
+            disk.set_read_only(false);
+            if disk.is_alive() && random.chance(1, 2) {
+                disk.kill();
+            } else {
+                disk.crash(random.number());
+            }
+        }
+    }
 }
