@@ -31,6 +31,7 @@ pub enum Entry {
         /// Path in the release.
         path: String,
         /// Permission bits.
+        #[serde(with = "octal")]
         mode: u32,
     },
     /// A regular file.
@@ -38,6 +39,7 @@ pub enum Entry {
         /// Path in the release.
         path: String,
         /// Permission bits.
+        #[serde(with = "octal")]
         mode: u32,
         /// Bytes.
         size: u64,
@@ -250,5 +252,21 @@ fn line(entry: &Entry) -> String {
         Entry::Directory { path, mode } => format!("directory {mode:o} {path:?}\n"),
         Entry::File { path, mode, size, sha256 } => format!("file {mode:o} {size} {sha256} {path:?}\n"),
         Entry::Link { path, to } => format!("link {to:?} {path:?}\n"),
+    }
+}
+
+/// Permission bits as people write them: `"0755"`.
+pub(crate) mod octal {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub(crate) fn serialize<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{mode:04o}"))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
+        mode.ok_or_else(|| de::Error::custom(format_args!("`{text}` is not an octal mode")))
     }
 }

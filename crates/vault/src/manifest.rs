@@ -55,6 +55,7 @@ pub enum How {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Permission bits.
+    #[serde(with = "octal")]
     pub mode: u32,
     /// Owner.
     pub uid: u32,
@@ -281,5 +282,21 @@ fn read_as<T>(
     match summary(&value) {
         summary if summary.id == *id => Ok(value),
         summary => Err(invalid(InvalidManifest::Other { found: summary.id.clone() })),
+    }
+}
+
+/// Permission bits as people write them: `"0755"`.
+pub(crate) mod octal {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub(crate) fn serialize<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{mode:04o}"))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
+        mode.ok_or_else(|| de::Error::custom(format_args!("`{text}` is not an octal mode")))
     }
 }
