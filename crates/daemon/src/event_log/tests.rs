@@ -1,3 +1,5 @@
+//! The log over disks that lose, fill up and lie.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
