@@ -6,8 +6,7 @@ use std::time::Duration;
 use ov_sys::host::host_facts;
 use ov_sys::process::{Program, run};
 use ov_types::ByteSize;
-use rustix::fs::Access;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
 
 use super::{DoctorInput, Verdict};
 
@@ -64,12 +63,13 @@ pub(super) fn cgroup(input: &DoctorInput<'_>) -> Vec<Verdict> {
         return vec![Verdict::warning("host", message, "boot with the unified cgroup hierarchy")];
     };
     let folder = Path::new("/sys/fs/cgroup").join(own.strip_prefix("/").unwrap_or(&own));
-    vec![match rustix::fs::access(&folder, Access::WRITE_OK) {
-        Ok(()) => Verdict::good(folder.display(), "units get cgroups of their own"),
-        Err(errno) => {
-            let message = format!("units get no cgroup of their own: {errno}");
-            Verdict::warning(folder.display(), message, FIX)
+    let read_only = input.disk.room(&folder).is_ok_and(|room| room.read_only);
+    vec![match input.disk.facts(&folder) {
+        Ok(Some(facts)) if !read_only && (geteuid().is_root() || facts.uid == geteuid().as_raw()) => {
+            Verdict::good(folder.display(), "units get cgroups of their own")
         }
+        Ok(_) => Verdict::warning(folder.display(), "it is not ours: units get no cgroup of their own", FIX),
+        Err(error) => Verdict::unknown(folder.display(), format!("cannot look: {error}")),
     }]
 }
 

@@ -21,10 +21,11 @@ fn parents(input: &DoctorInput<'_>) -> BTreeMap<u32, u32> {
     pids.filter_map(|pid: u32| Some((pid, ov_sys::host::process_facts(pid).ok()??.parent))).collect()
 }
 
-/// Our processes and everything that descends from them.
+/// Our processes and everything that descends from them: also the shims of this home when their daemon is down.
 pub(super) fn family(input: &DoctorInput<'_>) -> BTreeSet<u32> {
     let parents = parents(input);
     let mut family: BTreeSet<u32> = input.own.iter().copied().collect();
+    family.extend(parents.keys().filter(|pid| is_shim(input, **pid)));
     loop {
         let children: Vec<u32> = parents
             .iter()
@@ -36,6 +37,13 @@ pub(super) fn family(input: &DoctorInput<'_>) -> BTreeSet<u32> {
         }
         family.extend(children);
     }
+}
+
+/// Whether the process is a shim of this home: `omnivisor shim --dir <home>/.omnivisor/units/<unit>`.
+fn is_shim(input: &DoctorInput<'_>, pid: u32) -> bool {
+    let words = command_line(input, pid);
+    let directory = words.iter().skip_while(|word| *word != "--dir").nth(1);
+    directory.is_some_and(|directory| Path::new(directory).starts_with(&input.shape.layout.state))
 }
 
 /// The words of a process's command line; none for kernel threads and those that are gone.
@@ -64,7 +72,7 @@ pub(super) fn supervisor(input: &DoctorInput<'_>) -> Vec<Verdict> {
 fn rival(input: &DoctorInput<'_>, pid: u32, home: &Path) -> Option<(u32, String)> {
     let words = command_line(input, pid);
     let name = Path::new(words.first()?).file_name()?.to_str()?.to_owned();
-    if !RIVALS.contains(&name.as_str()) {
+    if !RIVALS.contains(&name.as_str()) || is_this_program(input, pid) {
         return None;
     }
     // Readable for its own user and root alone; else the command line has to do.
@@ -74,6 +82,12 @@ fn rival(input: &DoctorInput<'_>, pid: u32, home: &Path) -> Option<(u32, String)
     let in_words = words.iter().any(|word| of_home(word.rsplit_once('=').map_or(word.as_str(), |(_, path)| path)));
     let in_variables = variables.any(|variable| variable.split_once('=').is_some_and(|(_, path)| of_home(path)));
     (in_words || in_variables).then_some((pid, name))
+}
+
+/// Whether the process is an omnivisor that goes by one of those names.
+fn is_this_program(input: &DoctorInput<'_>, pid: u32) -> bool {
+    let program = |pid: &str| input.disk.read_link(&Path::new("/proc").join(pid).join("exe")).ok();
+    program(&pid.to_string()).is_some_and(|path| Some(path) == program("self"))
 }
 
 pub(super) fn ports(input: &DoctorInput<'_>) -> Vec<Verdict> {
@@ -88,9 +102,6 @@ pub(super) fn ports(input: &DoctorInput<'_>) -> Vec<Verdict> {
         match listeners.get(&port) {
             None => Verdict::good(subject, "nobody listens"),
             Some(inodes) if inodes.iter().any(|inode| sockets.contains(inode)) => Verdict::good(subject, "it is ours"),
-            Some(_) if input.own.is_empty() => {
-                Verdict::unknown(subject, "somebody listens, and which processes are ours is not known")
-            }
             Some(_) => {
                 let message = "somebody else listens there: the probe would ask a stranger";
                 Verdict::error(subject, message, "stop that process, or let the node use another port")

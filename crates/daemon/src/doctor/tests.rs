@@ -93,7 +93,11 @@ impl Home {
     }
 
     fn examine(&self, depth: Depth) -> Vec<Finding> {
-        examine(&DoctorInput {
+        self.with_input(depth, examine)
+    }
+
+    fn with_input<T>(&self, depth: Depth, look: impl Fn(&DoctorInput<'_>) -> T) -> T {
+        look(&DoctorInput {
             disk: &RealDisk,
             shape: &self.shape,
             layout: Layout::of_home(self.folder.path()),
@@ -155,7 +159,7 @@ fn other_plan(home: &mut Home, name: &str) {
 
 #[test]
 fn each_fault_is_found_under_its_name() {
-    let faults: [(&str, Severity, Break); 26] = [
+    let faults: [(&str, Severity, Break); 25] = [
         ("config.valid", Severity::Error, |home| fs::write(home.path("omnivisor.toml"), "[unit.main]\nx = 1").unwrap()),
         ("config.valid", Severity::Error, |home| remove(home, "omnivisor.toml")),
         ("config.environment", Severity::Error, |home| remove(home, "node.env")),
@@ -165,7 +169,6 @@ fn each_fault_is_found_under_its_name() {
         ("config.programs", Severity::Error, |home| remove(home, "releases/v2/bin/node")),
         ("config.programs", Severity::Error, |home| mode(home, "releases/v2/bin/node", 0o644)),
         ("config.ports", Severity::Error, |home| home.own = vec![u32::MAX]),
-        ("config.ports", Severity::Unknown, |home| home.own.clear()),
         ("data.directory", Severity::Warning, |home| remove(home, "data")),
         ("data.format", Severity::Warning, |home| remove(home, "data/FORMAT")),
         ("data.key-mode", Severity::Warning, |home| mode(home, "config/key.json", 0o640)),
@@ -229,6 +232,32 @@ fn a_stranger_on_the_database_is_found() {
     assert_eq!(home.worst("data.lock"), Severity::Error);
     drop(lock);
     assert_eq!(home.worst("data.lock"), Severity::Ok);
+}
+
+#[test]
+fn what_runs_under_a_shim_of_this_home_is_ours_without_a_daemon_too() {
+    let mut home = Home::new();
+    home.own = vec![u32::MAX];
+    let unit = home.shape.layout.unit(&UnitName::main());
+    let mut shim = std::process::Command::new("/bin/sh")
+        .args(["-c", "sleep 600 & echo $!; wait", "shim", "--dir"])
+        .arg(&unit)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(shim.stdout.take().unwrap()), &mut line).unwrap();
+    let child: u32 = line.trim().parse().unwrap();
+    let family = home.with_input(Depth::Full, processes::family);
+    for pid in [child, shim.id()] {
+        rustix::process::kill_process(
+            rustix::process::Pid::from_raw(pid.cast_signed()).unwrap(),
+            rustix::process::Signal::KILL,
+        )
+        .unwrap();
+    }
+    shim.wait().unwrap();
+    assert!(family.contains(&shim.id()) && family.contains(&child), "{family:?} lacks {} or {child}", shim.id());
 }
 
 #[test]
