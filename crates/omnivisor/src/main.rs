@@ -1,2 +1,69 @@
-//! omnivisor
-fn main() {}
+//! Omnivisor: one supervisor for every chain.
+//!
+//! One program file, several programs: the shim comes first, because one runs per unit and must stay tiny; then the
+//! names it is called by; then the command line. This file decides which, and nothing else.
+
+mod args;
+mod commands;
+mod daemon;
+mod failure;
+mod feed;
+mod home;
+mod log_stream;
+mod output;
+mod session;
+#[cfg(test)]
+mod tests;
+mod wait;
+mod watch;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::FromArgMatches as _;
+
+/// A program that lives in this file.
+type Program = fn(Vec<OsString>) -> ov_types::ExitCode;
+
+/// The names by which a link to this file is called, and the program each of them means.
+const NAMES: [(&str, Program); 1] = [("omnivisor", command_line)];
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    let first = words.next();
+    if first.as_deref() == Some(OsStr::new("shim")) {
+        return ov_shim::main(words);
+    }
+    let words = std::iter::once(name.clone()).chain(first).chain(words).collect();
+    ExitCode::from(program(&name)(words).number())
+}
+
+/// The program that a name means; unknown names mean the command line, as when somebody renamed the file.
+fn program(name: &OsStr) -> Program {
+    let name = Path::new(name).file_name().unwrap_or_default();
+    NAMES.iter().find(|(known, _)| name == *known).map_or(command_line, |(_, program)| *program)
+}
+
+/// `omnivisor …`.
+fn command_line(words: Vec<OsString>) -> ov_types::ExitCode {
+    let arguments =
+        args::command().try_get_matches_from(words).and_then(|matches| args::Arguments::from_arg_matches(&matches));
+    let arguments = match arguments {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A closed terminal is no reason to fail: there is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { ov_types::ExitCode::Usage } else { ov_types::ExitCode::Done };
+        }
+    };
+    let console = output::Console::new(&arguments.global);
+    match commands::carry_out(arguments, console) {
+        Ok(()) => ov_types::ExitCode::Done,
+        Err((console, failure)) => {
+            console.fail(&failure);
+            failure.exit()
+        }
+    }
+}

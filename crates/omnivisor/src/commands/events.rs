@@ -1,0 +1,58 @@
+//! `events`: what happened, and what happens.
+
+use std::time::Duration;
+
+use ov_client::Since;
+use ov_types::Event;
+
+use crate::args::EventsArgs;
+use crate::failure::Failure;
+use crate::feed::{Feed, News};
+use crate::output::{self, Console, Tone};
+use crate::session::Session;
+
+/// How many past events introduce the new ones, unless told otherwise.
+const FOLLOW_PAST: usize = 10;
+
+pub(super) fn events(session: &Session, arguments: &EventsArgs) -> Result<(), Failure> {
+    let since = arguments.since.map_or(Since::Oldest, Since::After);
+    let mut past = session.ask(|client| client.events(since))?;
+    let newest = past.last().map_or(since, |event| Since::After(event.index));
+    let wanted = match (arguments.lines, arguments.since, arguments.follow) {
+        (Some(lines), _, _) => lines,
+        (None, None, true) => FOLLOW_PAST,
+        _ => usize::MAX,
+    };
+    past.drain(..past.len().saturating_sub(wanted));
+    for event in &past {
+        show(session, event)?;
+    }
+    if arguments.follow { follow(session, newest) } else { Ok(()) }
+}
+
+fn follow(session: &Session, newest: Since) -> Result<(), Failure> {
+    let feed = Feed::open(session.home.clone(), newest);
+    let mut is_lost = false;
+    loop {
+        match feed.next(Duration::from_secs(3_600)) {
+            Some(News::Event(event)) => show(session, &event)?,
+            Some(News::Lost(failure)) => {
+                session.console.say(Tone::Notice, &format!("failed to {failure}; trying again"));
+                is_lost = true;
+            }
+            Some(News::Connected) if is_lost => {
+                session.console.say(Tone::Faint, "the daemon answers again");
+                is_lost = false;
+            }
+            Some(News::Connected) | None => {}
+        }
+    }
+}
+
+fn show(session: &Session, event: &Event) -> Result<(), Failure> {
+    if session.console.json {
+        Console::json_line(event)
+    } else {
+        Console::write(output::event(event, &session.console.look()).as_bytes())
+    }
+}

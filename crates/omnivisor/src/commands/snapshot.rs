@@ -1,0 +1,100 @@
+//! `snapshot create|list|verify|restore|remove`.
+
+use std::fmt::Write as _;
+
+use ov_client::Client;
+use std::io::BufRead as _;
+
+use ov_types::api::{NewSnapshot, RestoreSnapshot, SnapshotReport};
+use ov_types::{ExitCode, SnapshotId};
+
+use super::acknowledge;
+use crate::args::SnapshotCommand;
+use crate::failure::Failure;
+use crate::output::{self, Console, Tone};
+use crate::session::Session;
+
+/// Longer than any node's name.
+const ANSWER_BYTES_MAX: usize = 4_096;
+
+pub(super) fn snapshot(session: &Session, command: SnapshotCommand) -> Result<(), Failure> {
+    match command {
+        SnapshotCommand::Create { reason } => {
+            session.console.say(Tone::Faint, "taking a snapshot of the data …");
+            acknowledge(session, &session.ask(|client| client.take_snapshot(&NewSnapshot { reason }))?)
+        }
+        SnapshotCommand::List => {
+            let snapshots = session.ask(Client::snapshots)?;
+            if snapshots.is_empty() {
+                session.console.say(Tone::Faint, "there is no snapshot");
+            }
+            session.console.result(&snapshots, |snapshots, look| output::snapshot_list(snapshots, look))
+        }
+        SnapshotCommand::Verify { snapshot } => verify(session, &snapshot),
+        SnapshotCommand::Restore { snapshot, confirm } => restore(session, &snapshot, confirm),
+        SnapshotCommand::Remove { snapshot } => {
+            acknowledge(session, &session.ask(|client| client.remove_snapshot(&snapshot))?)
+        }
+    }
+}
+
+fn verify(session: &Session, snapshot: &SnapshotId) -> Result<(), Failure> {
+    session.console.say(Tone::Faint, "reading every file of the snapshot …");
+    let report = session.ask(|client| client.verify_snapshot(snapshot))?;
+    session.console.result(&report, |report, look| {
+        let style = look.style;
+        report_text(report, |tone, text| style.paint(tone, text))
+    })?;
+    if report.problems.is_empty() { Ok(()) } else { Err(Failure::silent(ExitCode::Failed)) }
+}
+
+fn report_text(report: &SnapshotReport, paint: impl Fn(Tone, String) -> String) -> String {
+    let mut text = String::new();
+    for problem in &report.problems {
+        let _ = writeln!(text, "{}", paint(Tone::Bad, output::one_line(problem)));
+    }
+    let count = report.problems.len();
+    let (tone, verdict) =
+        if count == 0 { (Tone::Good, "as it was taken".to_owned()) } else { (Tone::Bad, format!("{count} problems")) };
+    let line = format!("snapshot {}: {} files, {verdict}", report.id, report.files);
+    let _ = writeln!(text, "{}", paint(tone, line));
+    text
+}
+
+fn restore(session: &Session, snapshot: &SnapshotId, confirm: Option<String>) -> Result<(), Failure> {
+    let confirm = match confirm {
+        Some(confirm) => confirm,
+        None if Console::is_interactive() => ask_for_name(session, snapshot)?,
+        None => {
+            let hint = "confirm it with `--confirm NODE`, where NODE is the name that `omnivisor status` shows";
+            return Err(Failure::usage(format!("restore snapshot {snapshot} without a confirmation"), hint));
+        }
+    };
+    acknowledge(session, &session.ask(|client| client.restore_snapshot(snapshot, &RestoreSnapshot { confirm }))?)
+}
+
+fn ask_for_name(session: &Session, snapshot: &SnapshotId) -> Result<String, Failure> {
+    let node = session.ask(Client::status)?.node;
+    let question = format!(
+        "The data of node `{node}` will be replaced by snapshot {snapshot}.\nType the node's name to go on: ",
+        node = output::one_line(&node)
+    );
+    Console::tell(&question);
+    let mut answer = String::new();
+    let mut input = std::io::Read::take(std::io::stdin().lock(), ANSWER_BYTES_MAX as u64);
+    input.read_line(&mut answer).map_err(|error| Failure::output(&error))?;
+    Ok(answer.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_every_problem_and_counts_them() {
+        let mut report = SnapshotReport { id: SnapshotId::new("s1").unwrap(), problems: Vec::new(), files: 35 };
+        assert_eq!(report_text(&report, |_, text| text), "snapshot s1: 35 files, as it was taken\n");
+        report.problems.push("blocks/1.blk differs".to_owned());
+        assert_eq!(report_text(&report, |_, text| text), "blocks/1.blk differs\nsnapshot s1: 35 files, 1 problems\n");
+    }
+}

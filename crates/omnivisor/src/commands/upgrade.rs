@@ -1,0 +1,48 @@
+//! `upgrade prepare|apply|rollback|retry|history`.
+
+use ov_types::api::NewRelease;
+use ov_types::record::Outcome;
+use ov_types::{ExitCode, PlanId};
+
+use super::{finish, show};
+use crate::args::UpgradeCommand;
+use crate::failure::Failure;
+use crate::home;
+use crate::output::{self, Tone};
+use crate::session::Session;
+use crate::wait::Wait;
+
+pub(super) fn upgrade(session: &Session, command: UpgradeCommand) -> Result<(), Failure> {
+    match command {
+        UpgradeCommand::Prepare { release, from, sha256 } => {
+            let wish = NewRelease { name: release.clone(), source: home::absolute(&from)?, sha256 };
+            let done = session.ask(|client| client.stage_release(&wish))?;
+            session.console.say(Tone::Plain, &done.message);
+            show::doctor(session, Some(&release))
+        }
+        UpgradeCommand::Apply(arguments) => {
+            let wait = Wait::begin_if(session, arguments.wait);
+            let done = session.ask(|client| client.apply_plan(arguments.plan))?;
+            finish(session, wait, &done, Some(arguments.plan), Outcome::Committed)
+        }
+        UpgradeCommand::Retry(arguments) => {
+            let wait = Wait::begin_if(session, arguments.wait);
+            let done = session.ask(|client| client.retry_plan(arguments.plan))?;
+            finish(session, wait, &done, Some(arguments.plan), Outcome::Committed)
+        }
+        UpgradeCommand::Rollback { plan, wait } => {
+            let wait = Wait::begin_if(session, wait);
+            let done = session.ask(|client| client.rollback(plan))?;
+            finish(session, wait, &done, plan.or(done.plan), Outcome::RolledBack)
+        }
+        UpgradeCommand::History { plan, since } => history(session, plan, since),
+    }
+}
+
+fn history(session: &Session, plan: Option<PlanId>, since: Option<u64>) -> Result<(), Failure> {
+    let entries = match session.ask(|client| client.history(plan, since)) {
+        Err(failure) if failure.exit() == ExitCode::NotRunning => crate::daemon::history(&session.home, plan, since)?,
+        answer => answer?,
+    };
+    session.console.result(&entries, |entries, look| output::history(entries, look))
+}

@@ -1,0 +1,65 @@
+//! What the program takes from the daemon's crate: the daemon itself, and what can be learned without one.
+
+use std::path::{Path, PathBuf};
+
+use ov_daemon::{Ended, RunOptions, offline};
+use ov_types::api::{DoctorReport, HistoryEntry};
+use ov_types::{ExitCode, PlanId, Problem, ReleaseName};
+
+use crate::failure::Failure;
+
+/// The journal of a node whose daemon is down.
+pub(crate) fn history(home: &Path, plan: Option<PlanId>, since: Option<u64>) -> Result<Vec<HistoryEntry>, Failure> {
+    let shape = ov_chains::load(&ov_sys::RealDisk, home, None)
+        .map_err(|error| Failure::new(ExitCode::Configuration, error.problem()))?;
+    offline::history(&shape, plan, since).map_err(|error| {
+        let problem = Problem::permanent("OV-JRN-001", "read the journal").because(&error).hint(error.hint());
+        Failure::new(ExitCode::Damaged, problem)
+    })
+}
+
+/// The doctor's report on a node whose daemon is down.
+pub(crate) fn doctor(home: &Path, release: Option<&ReleaseName>) -> Result<DoctorReport, Failure> {
+    offline::doctor(home, None, release).map_err(|error| Failure::new(ExitCode::Configuration, error.problem()))
+}
+
+/// Stages the first release of a node whose configuration was just written, and makes it the current one.
+pub(crate) fn first_release(home: &Path, release: &ReleaseName, source: &Path) -> Result<(), Failure> {
+    offline::first_release(home, None, release, source).map_err(|problem| Failure::new(ExitCode::Failed, problem))
+}
+
+/// Looks after the node until told to end.
+pub(crate) fn run(home: &Path) -> Result<(), Failure> {
+    log_to_stderr();
+    let options = RunOptions { home: home.to_owned(), config: None, program: own_program() };
+    match ov_daemon::run(&options) {
+        Ended::Well => Ok(()),
+        Ended::Badly(problem, exit) => Err(Failure::new(exit, problem)),
+        Ended::Replaced(program) => {
+            let error = ov_sys::process::become_program(&program, std::env::args_os().skip(1));
+            let problem = Problem::permanent("OV-RUN-004", format!("become {}", program.display()))
+                .because(&error)
+                .state("the units go on running, but nobody looks after them")
+                .hint("start the daemon again: `omnivisor run`");
+            Err(Failure::new(ExitCode::Failed, problem))
+        }
+    }
+}
+
+/// Our own program file, by a name that a newer file may have taken meanwhile.
+fn own_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"))
+}
+
+/// The daemon's own lines go to standard error; `OMNIVISOR_LOG` says how many.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("OMNIVISOR_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second subscriber in one process would be a fault of ours, and no reason not to look after the node.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .try_init();
+}

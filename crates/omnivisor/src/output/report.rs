@@ -1,0 +1,89 @@
+//! Events, findings, releases and snapshots as text.
+
+use std::fmt::Write as _;
+
+use ov_types::api::{DoctorReport, ReleaseStatus, SnapshotStatus};
+use ov_types::{Event, Severity};
+
+use super::style::{importance_tone, severity_tone};
+use super::table::{Cell, Table};
+use super::{Look, Tone, one_line, size};
+
+/// One event as one line with its line end.
+pub(crate) fn event(event: &Event, look: &Look) -> String {
+    let at = look.style.paint(Tone::Faint, look.clock.absolute(event.at_ms));
+    let index = look.style.paint(Tone::Faint, format!("{:>6}", event.index));
+    let text = look.style.paint(importance_tone(event.kind.importance()), one_line(&event.kind.to_string()));
+    format!("{at} {index}  {text}\n")
+}
+
+/// `omnivisor doctor`: the worst last, where it is seen.
+pub(crate) fn doctor(report: &DoctorReport, look: &Look) -> String {
+    let mut findings: Vec<_> = report.findings.iter().collect();
+    findings.sort_by_key(|finding| finding.severity);
+    let mut text = String::new();
+    for finding in findings {
+        let mark = look.style.paint(severity_tone(finding.severity), format!("{:<7}", word(finding.severity)));
+        let id = look.style.paint(Tone::Strong, one_line(&finding.id));
+        let _ = writeln!(text, "{mark} {id}  {}: {}", one_line(&finding.subject), one_line(&finding.message));
+        if !finding.fix.is_empty() {
+            let _ = writeln!(text, "        {} {}", look.style.paint(Tone::Faint, "next:"), one_line(&finding.fix));
+        }
+    }
+    let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
+    let counts = [Severity::Ok, Severity::Unknown, Severity::Warning, Severity::Error]
+        .map(|severity| format!("{} {}", count(severity), word(severity)));
+    text.push_str(&look.style.paint(severity_tone(report.worst), counts.join(", ")));
+    text.push('\n');
+    text
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ok => "ok",
+        Severity::Unknown => "unknown",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
+}
+
+/// `omnivisor release list`.
+pub(crate) fn release_list(releases: &[ReleaseStatus], look: &Look) -> String {
+    let mut table = Table::new(["RELEASE", "STATE", "SIZE", "STAGED", "SOURCE"]);
+    for release in releases {
+        let (tone, state) = match (release.current, release.complete) {
+            (true, true) => (Tone::Good, "current"),
+            (true, false) => (Tone::Bad, "current, incomplete"),
+            (false, true) => (Tone::Plain, "staged"),
+            (false, false) => (Tone::Bad, "incomplete"),
+        };
+        table.row([
+            Cell::new(Tone::Strong, release.name.as_str()),
+            Cell::new(tone, state),
+            size(release.bytes).into(),
+            release.staged_ms.map(|at| look.clock.both(at)).unwrap_or_default().into(),
+            release.source.clone().unwrap_or_default().into(),
+        ]);
+    }
+    table.render(look.style)
+}
+
+/// `omnivisor snapshot list`.
+pub(crate) fn snapshot_list(snapshots: &[SnapshotStatus], look: &Look) -> String {
+    let mut table = Table::new(["SNAPSHOT", "TAKEN", "RELEASE", "HEIGHT", "SIZE", "FILES", "HOW", "REASON"]);
+    for snapshot in snapshots {
+        let (tone, how) =
+            if snapshot.complete { (Tone::Plain, snapshot.how.clone()) } else { (Tone::Bad, "incomplete".to_owned()) };
+        table.row([
+            Cell::new(Tone::Strong, snapshot.id.as_str()),
+            look.clock.both(snapshot.taken_ms).into(),
+            snapshot.release.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+            snapshot.height.map(|height| height.to_string()).unwrap_or_default().into(),
+            size(snapshot.bytes).into(),
+            snapshot.files.to_string().into(),
+            Cell::new(tone, how),
+            snapshot.reason.clone().into(),
+        ]);
+    }
+    table.render(look.style)
+}
