@@ -46,7 +46,7 @@ pub(crate) struct Keeper {
     /// Who connected and has not said hello.
     candidate: Option<Connection>,
     record: RecordFile,
-    /// The last run of an earlier shim, while processes of it may live.
+    /// The last run of an earlier shim. Processes of it may live as long as its phase is not empty.
     predecessor: Option<RunRecord>,
     run: Option<Run>,
     pump: Option<Pump>,
@@ -95,7 +95,7 @@ impl Keeper {
             control: None,
             candidate: None,
             record,
-            predecessor: last.filter(|last| last.phase != Phase::Empty),
+            predecessor: last,
             run: None,
             pump: None,
             notify: None,
@@ -381,32 +381,35 @@ impl Keeper {
         self.send(&Message::Answer { sequence, refusal });
     }
 
-    /// Forgets the exit of a run. Only for what is told from now on: the record stays as it is.
+    /// The state does not tell the exit again; the record keeps it.
     fn acknowledge(&mut self, number: u64) {
         if let Some(run) = self.run.as_mut().filter(|run| run.record.run == number) {
-            run.record.exit = None;
-            run.record.exited_at_unix_ms = None;
+            run.acknowledged = true;
         }
     }
 
     fn state(&self) -> State {
         let run = self.run.as_ref();
-        let record = run.map(|run| &run.record);
+        // Before its first launch a shim tells of the last run of the shim before it.
+        let record = run.map(|run| &run.record).or(self.predecessor.as_ref());
+        let running = run.map(|run| &run.record).filter(|record| record.phase == Phase::Running);
+        let ended = record.filter(|_| run.is_none_or(|run| !run.acknowledged));
         State {
             version: PROTOCOL_VERSION,
             shim_pid: std::process::id(),
-            phase: record.map(|record| record.phase).unwrap_or_default(),
+            phase: run.map(|run| run.record.phase).unwrap_or_default(),
             run: record.map(|record| record.run),
-            pid: record.filter(|record| record.phase == Phase::Running).and_then(|record| record.pid),
+            pid: running.and_then(|record| record.pid),
             launched_at_unix_ms: record.map(|record| record.launched_at_unix_ms),
-            exit: record.and_then(|record| record.exit),
-            exited_at_unix_ms: record.and_then(|record| record.exited_at_unix_ms),
+            exit: ended.and_then(|record| record.exit),
+            exited_at_unix_ms: ended.and_then(|record| record.exited_at_unix_ms),
             ready: run.is_some_and(|run| run.ready),
             status_text: run.and_then(|run| run.status_text.clone()),
             cgroup: run.and_then(|run| run.cgroup.clone()),
             log_path: self.pump.as_ref().map(|pump| pump.path().to_owned()),
             lost_bytes: self.pump.as_ref().map(Pump::lost_bytes).unwrap_or_default(),
             trouble: self.trouble.clone(),
+            may_have_orphans: run.is_none() && record.is_some_and(|record| record.phase != Phase::Empty),
         }
     }
 

@@ -126,13 +126,14 @@ pub struct State {
     pub shim_pid: u32,
     /// How far the last run is.
     pub phase: Phase,
-    /// The last run, if there was one.
+    /// The last run, if there was one; also one of an earlier shim.
     pub run: Option<u64>,
     /// The main process while it runs.
     pub pid: Option<u32>,
     /// When the run was launched.
     pub launched_at_unix_ms: Option<u64>,
-    /// How the main process of the last run ended, until that is acknowledged.
+    /// How the main process of the last run ended, until that is acknowledged. It is told again
+    /// by a new shim. None for a run that is over, if nobody saw how it ended.
     pub exit: Option<ExitStatus>,
     /// When it ended.
     pub exited_at_unix_ms: Option<u64>,
@@ -148,6 +149,9 @@ pub struct State {
     pub lost_bytes: u64,
     /// What the shim could not do, if something.
     pub trouble: Option<String>,
+    /// Whether the shim before this one did not see the end of its run, so that processes of it may
+    /// still live. They must be ended before the next launch, which is refused while one does.
+    pub may_have_orphans: bool,
 }
 
 impl Request {
@@ -338,7 +342,8 @@ impl State {
             .number(2, u64::from(self.shim_pid))
             .text(3, self.phase.name())
             .flag(8, self.ready)
-            .number(9, self.lost_bytes);
+            .number(9, self.lost_bytes)
+            .flag(17, self.may_have_orphans);
         if let Some(status) = self.exit {
             encode_status(&mut writer, status);
         }
@@ -387,6 +392,7 @@ impl State {
                 14 => state.cgroup = Some(field.path()),
                 15 => state.log_path = Some(field.path()),
                 16 => state.trouble = Some(field.text()),
+                17 => state.may_have_orphans = field.flag()?,
                 _ => {}
             }
         }

@@ -26,6 +26,8 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) record: RunRecord,
+    /// Whether the daemon has read how it ended.
+    pub(crate) acknowledged: bool,
     /// Kept locked until the run is over.
     pub(crate) leases: Arc<Vec<OwnedFd>>,
     /// The cgroup that it really is in.

@@ -56,6 +56,11 @@ impl UnitDir {
         }
     }
 
+    /// Whether a shim could work here: one that cannot has nobody to tell why.
+    pub fn check_writable(&self) -> io::Result<()> {
+        self.open_lock().map(drop)
+    }
+
     /// Connects to the shim of this directory.
     pub fn connect(&self) -> io::Result<UnixStream> {
         UnixStream::connect(self.short_path(SOCKET_FILE))
@@ -63,8 +68,7 @@ impl UnitDir {
 
     /// Takes the lock for good; nothing if a shim lives.
     pub(crate) fn lock(&self) -> io::Result<Option<OwnedFd>> {
-        let path = self.path.join(LOCK_FILE);
-        let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = self.open_lock()?;
         // Somebody who only asks whether the lock is free holds it for an instant.
         for attempt in 1.. {
             match file.try_lock() {
@@ -77,6 +81,11 @@ impl UnitDir {
             }
         }
         Ok(Some(file.into()))
+    }
+
+    fn open_lock(&self) -> io::Result<File> {
+        let path = self.path.join(LOCK_FILE);
+        File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
     }
 
     /// Listens in this directory. Only for the holder of the lock: what is in the way is dead.

@@ -175,6 +175,7 @@ async fn reach(directory: &UnitDir, program: &ShimProgram) -> Result<(Link, Stat
             Some(_) => {}
             None if directory.is_taken().map_err(failed)? => {}
             None => {
+                directory.check_writable().map_err(failed)?;
                 let shim = program
                     .start(directory)
                     .map_err(|source| SuperviseError::Start { program: program.program.clone(), source })?;

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{SIGKILL, SIGTERM, Unit, line, lives, script, wait_for};
-use ov_supervise::{ExitStatus, Phase, Scope, ShimEvent, last_run};
+use ov_supervise::{ExitStatus, Phase, Scope, ShimEvent, SuperviseError, last_run};
 
 #[tokio::test]
 async fn a_unit_is_launched_ends_and_is_launched_again() {
@@ -92,6 +92,12 @@ async fn a_shim_that_nobody_needs_ends_and_its_record_remains() {
     let record = last_run(directory.path()).unwrap().unwrap();
     assert_eq!((record.phase, record.exit), (Phase::Empty, Some(ExitStatus::Code(9))));
     assert!(!directory.path().join("shim.sock").exists());
+    // The shim after it tells it once more.
+    let unit = Unit::open(directory.path()).await;
+    assert_ne!(unit.state.shim_pid, shim);
+    assert_eq!((unit.state.run, unit.state.exit), (Some(1), Some(ExitStatus::Code(9))));
+    assert!(!unit.state.may_have_orphans);
+    unit.finish().await;
 }
 
 #[tokio::test]
@@ -169,4 +175,32 @@ async fn relaunching_is_measured() {
     eprintln!("kill to relaunch: median {:?}, worst {:?}", times[times.len() / 2], times[times.len() - 1]);
     assert!(times[0] > Duration::ZERO);
     unit.finish().await;
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_used_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("unit");
+    let (sender, _events) = tokio::sync::mpsc::channel(1);
+    let open = |place: std::path::PathBuf, program| {
+        let sender = sender.clone();
+        async move {
+            let name = ov_types::UnitName::new("main").unwrap();
+            ov_supervise::Shim::open(name, &place, &program, sender).await.unwrap_err()
+        }
+    };
+    std::fs::write(&place, "a file").unwrap();
+    let error = open(place.clone(), common::program()).await;
+    assert!(matches!(error, SuperviseError::Directory { .. }), "{error}");
+    assert!(error.to_string().contains("/unit`"), "{error}");
+
+    let mut program = common::program();
+    program.program = "/nowhere/at/all".into();
+    let error = open(directory.path().to_owned(), program.clone()).await;
+    assert!(matches!(error, SuperviseError::Start { .. }), "{error}");
+
+    program.program = "/bin/false".into();
+    let error = open(directory.path().to_owned(), program).await;
+    assert!(matches!(error, SuperviseError::StartEnded { .. }), "{error}");
+    assert!(error.to_string().contains("exit status: 1"), "{error}");
 }

@@ -33,6 +33,8 @@ async fn a_unit_whose_shim_was_killed_is_found_and_ended_before_the_next_launch(
     assert_eq!((record.run, record.phase, record.pid), (1, Phase::Running, Some(pid)));
 
     let mut next = Unit::open(directory.path()).await;
+    assert!(next.state.may_have_orphans);
+    assert_eq!((next.state.phase, next.state.run, next.state.exit), (Phase::Empty, Some(1), None));
     next.shim.launch(script(2, "exec sleep 600")).await.unwrap();
     match next.event().await {
         ShimEvent::LaunchFailed { run: 2, stage, .. } => assert_eq!(stage, "orphans"),

@@ -64,6 +64,7 @@ impl Keeper {
         let leases = if pid.is_some() { leases } else { Arc::default() };
         self.run = Some(Run {
             record,
+            acknowledged: false,
             leases,
             cgroup,
             ready: false,
@@ -80,12 +81,12 @@ impl Keeper {
     /// A process of an earlier run that lost its shim still is that unit's process: there must
     /// never be two.
     fn refuse_beside_orphans(&mut self) -> Result<(), LaunchError> {
-        let Some(last) = &self.predecessor else {
+        let Some(last) = self.predecessor.as_mut().filter(|last| last.phase != Phase::Empty) else {
             return Ok(());
         };
         let found = orphans::find_with(self.directory.path(), Some(last));
         if found.is_empty() {
-            self.predecessor = None;
+            last.phase = Phase::Empty;
             return Ok(());
         }
         let pids: Vec<u32> = found.iter().map(|orphan| orphan.pid).collect();
