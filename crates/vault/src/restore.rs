@@ -131,6 +131,14 @@ pub fn discard_old(disk: &dyn Disk, data: &Path, kept: &Path) -> Result<(), Vaul
     durable::remove_tree(disk, &removing).at("remove", &removing)
 }
 
+/// Removes half-built and half-discarded data beside the data directory, after finishing or abandoning a swap that
+/// was stopped. May take long: it deletes. Must not run beside a restore.
+pub fn sweep_restores(disk: &dyn Disk, data: &Path) -> Result<(), VaultError> {
+    let place = Place::of(disk, data)?;
+    repair_at(disk, &place)?;
+    place.sweep(disk)
+}
+
 fn replace(
     disk: &dyn Disk,
     place: &Place,

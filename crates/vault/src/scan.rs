@@ -70,7 +70,7 @@ pub(crate) fn scan(
             if depth >= DEPTH_MAX {
                 return Err(VaultError::Unfit { path: full, why: "it is nested too deep" });
             }
-            let host_only = !rules.is_sign_state(&path) && (inherited || rules.host_only.matches(&path));
+            let host_only = !rules.is_sign_state(&path) && (inherited || rules.names_host_only(&path));
             if facts.kind == Kind::Directory {
                 open.push((path.clone(), depth + 1, host_only));
             }

@@ -88,7 +88,7 @@ pub(crate) fn differences(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> 
     }
     let known: BTreeSet<&Path> = manifest.entries.iter().map(Entry::path).collect();
     let there = scan::scan(disk, data, &DataRules::default(), None)?;
-    let extra = there.data.into_iter().map(|found| found.path).chain(there.others);
+    let extra = there.data.into_iter().chain(there.host_only).map(|found| found.path).chain(there.others);
     let extra = extra.filter(|path| !known.contains(path.as_path()));
     wrong.extend(extra.map(|path| Wrong { path, what: "is not in the manifest" }));
     Ok(wrong)

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ov_sys::Disk;
+use ov_sys::disk::{Disk, Facts};
 use ov_sys::durable;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ use crate::scan::resolve;
 
 /// The largest marker that is read.
 const LEN_MAX: u64 = 64 << 10;
+/// What the root of every btrfs subvolume has.
+const BTRFS_ROOT_INODE: u64 = 256;
 /// More turns than the longest way from a marker to its removal takes.
 const TURNS_MAX: usize = 8;
 
@@ -75,7 +77,10 @@ impl Place {
         let parent = real.parent().ok_or_else(|| unfit("nothing can lie beside it"))?;
         let (data_facts, parent_facts) = (disk.facts(&real).at("look at", &real)?, disk.facts(parent));
         let parent_facts = parent_facts.at("look at", parent)?.ok_or_else(|| unfit("its folder does not exist"))?;
-        if data_facts.is_some_and(|facts| facts.device != parent_facts.device) {
+        // A btrfs subvolume has a device number of its own too, but can be renamed. A whole btrfs that is mounted
+        // there looks the same; the kernel will refuse that one, with nothing changed.
+        let is_mount = |facts: Facts| facts.device != parent_facts.device && facts.inode != BTRFS_ROOT_INODE;
+        if data_facts.is_some_and(is_mount) {
             return Err(unfit("it is a mount point, which cannot be swapped: let the data be a directory below it"));
         }
         Ok(Self { parent: parent.to_owned(), name: name.to_owned() })

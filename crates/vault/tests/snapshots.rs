@@ -11,8 +11,8 @@ use ov_sys::{RealDisk, SimDisk};
 use ov_types::{ReleaseName, SnapshotId};
 use ov_vault::{
     About, DataRules, Globs, How, Method, RestoreRequest, Restored, Retention, SignState, SignStateProblem, Snapshot,
-    TakeRequest, VaultError, discard_old, format_marker, free_id, list, propose_id, prune, restore, seal, take,
-    undo_restore, verify,
+    TakeRequest, VaultError, discard_old, format_marker, free_id, list, propose_id, prune, restore, seal,
+    sweep_restores, take, undo_restore, verify,
 };
 
 const DATA: &str = "/home/data";
@@ -87,6 +87,26 @@ fn only_write_once_files_are_shared_and_keys_stay_out() {
     assert_eq!(links(STATE), Some(1));
     assert_eq!(links("key.json"), None);
     assert_eq!(links("keys"), None);
+}
+
+#[test]
+fn well_known_keys_stay_out_whatever_the_rules_say() {
+    let disk = disk();
+    let keys = ["priv_validator_key.json", "db/node_key.json", "keystore", "keyring-file"];
+    for name in keys {
+        plant(&disk, name, "secret");
+    }
+    let (data, snapshots, rules) = (path(DATA), path(SNAPSHOTS), DataRules::default());
+    let (about, method) = (About::default(), Method::Auto);
+    take(&disk, &TakeRequest { data, snapshots, id: id("s"), rules: &rules, method, about, now_ms: 1 }, &mut |_| {})
+        .unwrap();
+    for name in keys {
+        assert!(disk.facts(&path("/home/snapshots/s/data").join(name)).unwrap().is_none(), "{name}");
+    }
+    restore_with(&disk, None, false).unwrap();
+    for name in keys {
+        assert_eq!(disk.read(&path(DATA).join(name), 99).unwrap(), b"secret", "{name}");
+    }
 }
 
 #[test]
@@ -227,13 +247,13 @@ fn a_check_finds_every_sort_of_damage() {
     disk.damage(&stored.join("db/1.sst"), 0, 4).unwrap();
     disk.truncate(&stored.join("db/2.sst"), 1).unwrap();
     disk.remove_file(&stored.join("db/3")).unwrap();
-    disk.plant(&stored.join("extra"), b"", 0o600).unwrap();
+    disk.plant(&stored.join("node_key.json"), b"", 0o600).unwrap();
     assert_eq!(
         wrong(&disk),
         [
             ("db/2.sst".to_owned(), "has another size"),
             ("db/3".to_owned(), "is missing"),
-            ("extra".to_owned(), "is not in the manifest"),
+            ("node_key.json".to_owned(), "is not in the manifest"),
             ("db/1.sst".to_owned(), "has other contents"),
         ]
     );
@@ -253,6 +273,16 @@ fn a_damaged_snapshot_is_not_restored_and_the_data_stays() {
     assert_eq!(error.to_string(), "use snapshot `s`: `db/LOG` is missing");
     assert_eq!(disk.read(path("/home/data/db/LOG"), 99).unwrap(), b"mutable");
     assert_eq!(disk.list(path("/home")).unwrap(), ["data", "snapshots"]);
+}
+
+#[test]
+fn leftovers_of_restores_are_swept() {
+    let disk = disk();
+    disk.make_directory(path("/home/.data.restoring-s"), 0o700).unwrap();
+    disk.plant(path("/home/.data.restoring-s/half"), b"", 0o600).unwrap();
+    disk.make_directory(path("/home/.database.restoring-s"), 0o700).unwrap();
+    sweep_restores(&disk, path(DATA)).unwrap();
+    assert_eq!(disk.list(path("/home")).unwrap(), [".database.restoring-s", "data"]);
 }
 
 #[test]
