@@ -13,7 +13,7 @@ mod version;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ov_chains::shape::Probe;
@@ -97,14 +97,14 @@ pub struct Prober {
     probe: Probe,
     question: Question,
     scene: Scene,
-    log: Option<Follower>,
+    log: Option<Arc<Mutex<Follower>>>,
 }
 
 impl Prober {
     /// `log` is where the unit's log stood when it was launched: needed for [`Probe::LogLine`].
     pub fn new(probe: Probe, question: Question, scene: Scene, log: Option<LogMark>) -> Self {
         let log = match &probe {
-            Probe::LogLine { contains } => log.map(|mark| Follower::new(mark, contains)),
+            Probe::LogLine { contains } => log.map(|mark| Arc::new(Mutex::new(Follower::new(mark, contains)))),
             _ => None,
         };
         Self { probe, question, scene, log }
@@ -132,18 +132,18 @@ impl Prober {
                 bounded(scene.timeout, asking).await.into()
             }
             Probe::Exec { program, args } => program::judged(scene, program, args).await.into(),
-            Probe::LogLine { contains } => match self.log.take() {
-                None => ProbeAnswer::no("its output is not kept in a file, so no line can be looked for"),
-                Some(follower) => {
-                    let (follower, seen) = log_line::look(scene.disk.clone(), follower).await;
-                    self.log = follower;
-                    match seen {
-                        Ok(true) => ProbeAnswer::yes(format!("its output contains `{contains}`")),
-                        Ok(false) => ProbeAnswer::no(format!("its output does not contain `{contains}` yet")),
-                        Err(error) => ProbeAnswer::no(format!("its output cannot be read: {error}")),
-                    }
+            Probe::LogLine { contains } => {
+                let Some(follower) = self.log.clone() else {
+                    return ProbeAnswer::no("its output is not kept in a file, so no line can be looked for");
+                };
+                let disk = Arc::clone(&scene.disk);
+                let looking = blocking(move || log_line::look(disk.as_ref(), &follower));
+                match bounded(scene.timeout, looking).await {
+                    Ok(true) => ProbeAnswer::yes(format!("its output contains `{contains}`")),
+                    Ok(false) => ProbeAnswer::no(format!("its output does not contain `{contains}` yet")),
+                    Err(why) => ProbeAnswer::no(why),
                 }
-            },
+            }
         }
     }
 }

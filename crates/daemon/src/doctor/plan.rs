@@ -27,7 +27,11 @@ pub(super) fn release(input: &DoctorInput<'_>) -> Vec<Verdict> {
         Ok(ov_release::State::Complete(_)) => Verdict::good(subject(plan), format!("release {name} is complete")),
         Ok(found) => {
             let message = format!("release {name} is {}", found.describe());
-            Verdict::error(subject(plan), message, format!("stage it: `omnivisor upgrade prepare {name}`"))
+            Verdict::error(
+                subject(plan),
+                message,
+                format!("stage it: `omnivisor upgrade prepare {name} --from <file or folder>`"),
+            )
         }
     }]
 }

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Mutex, TryLockError};
 
 use ov_sys::Disk;
 use ov_sys::disk::Reader;
@@ -45,16 +45,15 @@ pub(super) struct Follower {
     tail: Vec<u8>,
 }
 
-/// Looks as far as there is something to read, on a thread that may wait for the disk.
-pub(super) async fn look(disk: Arc<dyn Disk>, mut follower: Follower) -> (Option<Follower>, io::Result<bool>) {
-    let looked = tokio::task::spawn_blocking(move || {
-        let seen = follower.look(disk.as_ref());
-        (follower, seen)
-    });
-    match looked.await {
-        Ok((follower, seen)) => (Some(follower), seen),
-        Err(error) => (None, Err(io::Error::other(error))),
-    }
+/// Looks as far as there is something to read. May wait for the disk.
+pub(super) fn look(disk: &dyn Disk, follower: &Mutex<Follower>) -> Result<bool, String> {
+    // An earlier look that nobody waits for any more may still wait for the disk.
+    let mut follower = match follower.try_lock() {
+        Ok(follower) => follower,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return Err("its output is still being read".to_owned()),
+    };
+    follower.look(disk).map_err(|error| format!("its output cannot be read: {error}"))
 }
 
 impl Follower {
@@ -284,6 +283,16 @@ rea",
         log.write("ready");
         log.rotate();
         assert!(follower.look(&RealDisk).unwrap(), "the offset belongs to the file that is gone");
+    }
+
+    #[test]
+    fn a_look_that_waits_for_the_disk_holds_no_other() {
+        let log = Log::new();
+        let follower = Mutex::new(log.follow("ready"));
+        let held = follower.lock().unwrap();
+        assert_eq!(look(&RealDisk, &follower), Err("its output is still being read".to_owned()));
+        drop(held);
+        assert_eq!(look(&RealDisk, &follower), Ok(false));
     }
 
     proptest! {
