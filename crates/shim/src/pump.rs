@@ -329,3 +329,91 @@ fn byte_at(file: &File, offset: u64) -> io::Result<u8> {
     std::os::unix::fs::FileExt::read_exact_at(file, &mut byte, offset)?;
     Ok(byte[0])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn pump(path: &Path, bytes_max: u64) -> (Pump, File) {
+        let settings = LogSettings { path: path.to_owned(), bytes_max, ..LogSettings::default() };
+        let pump = Pump::new(settings).unwrap();
+        let writer = File::from(pump.writer().unwrap());
+        (pump, writer)
+    }
+
+    /// All that was written, in order.
+    fn content(directory: &Path) -> Vec<u8> {
+        let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+        // The current file has the shortest name, and comes last.
+        files.sort_by_key(|path| (path.extension().is_some_and(|ending| ending == "log"), path.clone()));
+        files.iter().flat_map(|path| fs::read(path).unwrap()).collect()
+    }
+
+    #[test]
+    fn it_works_the_same_without_splice() {
+        for splices in [true, false] {
+            let directory = tempfile::tempdir().unwrap();
+            let (mut pump, mut writer) = pump(&directory.path().join("a.log"), 1000);
+            pump.splices = splices;
+            let mut written = Vec::new();
+            for number in 0..500 {
+                let line = format!("{number} {}\n", "y".repeat(number % 90));
+                writer.write_all(line.as_bytes()).unwrap();
+                written.extend_from_slice(line.as_bytes());
+                if number % 40 == 0 {
+                    pump.turn();
+                }
+            }
+            pump.turn();
+            assert!(content(directory.path()) == written, "splices: {splices}");
+            assert_eq!(pump.splices, splices);
+            assert!(pump.take_events().len() > 10);
+            assert_eq!(pump.lost_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_cut_after_a_while() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut pump, mut writer) = pump(&directory.path().join("a.log"), 1000);
+        let written = vec![b'z'; 200_000];
+        writer.write_all(&written).unwrap();
+        pump.turn();
+        assert!(content(directory.path()) == written, "other bytes came out");
+        let limit = 1000 + usize::try_from(LINE_WAIT_BYTES).unwrap();
+        let longest =
+            fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).max();
+        assert_eq!(longest, Some(limit as u64));
+    }
+
+    #[test]
+    fn names_sort_though_the_clock_goes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        fs::write(rotated_path(&path, "29991231T235959Z", 41), "1").unwrap();
+        let (mut pump, mut writer) = pump(&path, 0);
+        for line in ["2\n", "3\n"] {
+            writer.write_all(line.as_bytes()).unwrap();
+            pump.turn();
+            pump.rotate();
+        }
+        writer.write_all(b"4").unwrap();
+        pump.turn();
+        assert_eq!(content(directory.path()), b"12\n3\n4");
+    }
+
+    #[test]
+    fn what_is_left_in_the_old_file_goes_there_when_the_path_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (directory.path().join("a.log"), directory.path().join("b.log"));
+        let (mut pump, mut writer) = pump(&old, 0);
+        writer.write_all(b"old").unwrap();
+        pump.set(LogSettings { path: new.clone(), ..LogSettings::default() });
+        writer.write_all(b"new").unwrap();
+        pump.turn();
+        assert_eq!((fs::read(old).unwrap(), fs::read(new).unwrap()), (b"old".to_vec(), b"new".to_vec()));
+    }
+}

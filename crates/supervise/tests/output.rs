@@ -274,3 +274,30 @@ async fn a_shim_killed_while_it_pumps_leaves_what_it_wrote() {
         assert_eq!(line, format!("line {number}"));
     }
 }
+
+#[tokio::test]
+async fn inherited_input_and_output_are_those_of_the_shim() {
+    let directory = tempfile::tempdir().unwrap();
+    let (input, output) = (directory.path().join("input"), directory.path().join("output"));
+    fs::write(&input, "hello\n").unwrap();
+    let mut shim = std::process::Command::new(common::program().program)
+        .arg("--dir")
+        .arg(directory.path())
+        .stdin(fs::File::open(&input).unwrap())
+        .stdout(fs::File::create(&output).unwrap())
+        .stderr(fs::File::options().append(true).open(&output).unwrap())
+        .spawn()
+        .unwrap();
+    wait_for("its socket", || directory.path().join("shim.sock").exists().then_some(())).await;
+    let mut unit = Unit::open(directory.path()).await;
+    let text = "cat; readlink /proc/self/fd/2";
+    unit.launch(Spec { inherit_stdin: true, ..script(1, text) }).await;
+    unit.empty().await;
+    assert_eq!(fs::read_to_string(&output).unwrap(), format!("hello\n{}\n", output.canonicalize().unwrap().display()));
+    // Without being asked for, nothing is read.
+    unit.launch(script(2, "readlink /proc/self/fd/0")).await;
+    unit.empty().await;
+    assert!(fs::read_to_string(&output).unwrap().ends_with("\n/dev/null\n"));
+    unit.finish().await;
+    assert!(shim.wait().unwrap().success());
+}
