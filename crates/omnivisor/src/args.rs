@@ -44,15 +44,15 @@ pub(crate) struct GlobalArgs {
     pub(crate) quiet: bool,
 }
 
-/// When to use colours.
+/// When to use colours. (Texts on the values would make clap spread `--help` over three times the lines.)
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColourChoice {
-    /// On a terminal
+    // On a terminal.
     #[default]
     Auto,
-    /// Also into files and pipes
+    // Also into files and pipes.
     Always,
-    /// Not at all
+    // Not at all.
     Never,
 }
 

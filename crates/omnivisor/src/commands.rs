@@ -76,7 +76,7 @@ fn finish(
     wait: Option<Wait<'_>>,
     done: &Acknowledged,
     plan: Option<PlanId>,
-    wanted: Outcome,
+    wanted: &[Outcome],
 ) -> Result<(), Failure> {
     match (wait, plan) {
         (Some(wait), Some(plan)) => {

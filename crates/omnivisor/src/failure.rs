@@ -52,7 +52,7 @@ impl Failure {
     pub(crate) fn not_running(home: &Path) -> Self {
         let summary = format!("reach the daemon of {}", home.display());
         let problem = Problem::transient("OV-CLI-005", summary)
-            .state("units that ran go on running, but nobody looks after them")
+            .state("a unit that runs goes on running, but nobody looks after it")
             .hint(format!("start it with `omnivisor run --home {}`", home.display()));
         Self::new(ExitCode::NotRunning, problem)
     }

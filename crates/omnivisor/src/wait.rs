@@ -21,6 +21,8 @@ use crate::session::Session;
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long a daemon may be away.
 const AWAY_MS_MAX: u64 = 60_000;
+/// After how long without news a sign of life is given.
+const SILENCE_MS_MAX: u64 = 30_000;
 
 /// A wait that has begun: what happens from here on is told.
 #[derive(Debug)]
@@ -53,6 +55,7 @@ impl<'a> Wait<'a> {
         mut over: impl FnMut() -> Result<Option<T>, Failure>,
     ) -> Result<T, Failure> {
         let mut away_since_ms: Option<u64> = None;
+        let mut told_ms = self.started_ms;
         loop {
             match over() {
                 Ok(Some(answer)) => return Ok(answer),
@@ -78,12 +81,19 @@ impl<'a> Wait<'a> {
                     return Err(Failure::timed_out(what, bound_ms, state));
                 }
             }
-            self.tell_news(pause, &is_about);
+            let now_ms = self.started_ms.saturating_add(passed_ms);
+            if self.tell_news(pause, &is_about) {
+                told_ms = now_ms;
+            } else if now_ms.saturating_sub(told_ms) >= SILENCE_MS_MAX {
+                told_ms = now_ms;
+                self.session.console.say(Tone::Faint, &format!("waiting for {} so far", output::span(passed_ms)));
+            }
         }
     }
 
-    /// Waits for news, and tells all that there are.
-    fn tell_news(&self, pause: Duration, is_about: &impl Fn(&EventKind) -> bool) {
+    /// Waits for news, and tells all that there are; whether there were any.
+    fn tell_news(&self, pause: Duration, is_about: &impl Fn(&EventKind) -> bool) -> bool {
+        let mut has_told = false;
         let mut news = self.feed.next(pause);
         while let Some(piece) = news {
             if let News::Event(event) = piece
@@ -91,13 +101,15 @@ impl<'a> Wait<'a> {
             {
                 let console = &self.session.console;
                 console.say(Tone::Faint, output::event(&event, &console.talk_look()).trim_end());
+                has_told = true;
             }
             news = self.feed.next(Duration::ZERO);
         }
+        has_told
     }
 
-    /// Waits until a plan is over, shows how it ended, and says so in the exit code. `wanted` is the good end.
-    pub(crate) fn for_plan(&self, plan: PlanId, wanted: Outcome) -> Result<(), Failure> {
+    /// Waits until a plan is over, shows how it ended, and says so in the exit code. `wanted` are the good ends.
+    pub(crate) fn for_plan(&self, plan: PlanId, wanted: &[Outcome]) -> Result<(), Failure> {
         let session = self.session;
         let is_about = |kind: &EventKind| about_plan(kind) == Some(plan);
         let ended = self.until(&format!("see the end of upgrade {plan}"), is_about, || {
@@ -121,9 +133,9 @@ impl<'a> Wait<'a> {
 }
 
 /// What the end of a plan means to a script.
-fn exit_of(ended: &PlanStatus, wanted: Outcome) -> ExitCode {
+fn exit_of(ended: &PlanStatus, wanted: &[Outcome]) -> ExitCode {
     match &ended.phase {
-        PlanPhase::Ended { outcome, .. } if *outcome == wanted => ExitCode::Done,
+        PlanPhase::Ended { outcome, .. } if wanted.contains(outcome) => ExitCode::Done,
         PlanPhase::NeedsOperator { .. } => ExitCode::NeedsOperator,
         _ => ExitCode::Failed,
     }
@@ -165,7 +177,7 @@ mod tests {
             (PlanPhase::NeedsOperator { because }, Outcome::Committed, ExitCode::NeedsOperator),
         ] {
             let status = PlanStatus { phase: phase.clone(), ..sample::plan() };
-            assert_eq!(exit_of(&status, wanted), exit, "{phase:?}");
+            assert_eq!(exit_of(&status, &[wanted]), exit, "{phase:?}");
         }
     }
 }

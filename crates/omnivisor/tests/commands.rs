@@ -277,7 +277,7 @@ fn stop_returns_when_nobody_answers_any_more() {
     assert!(child.try_wait().unwrap().is_none(), "it did not wait");
     daemon.vanish();
     let ended = Ended::from(child.wait_with_output().unwrap());
-    assert_eq!((ended.code, ended.out.as_str()), (0, "the node stops\n"), "{ended:?}");
+    assert_eq!((ended.code, ended.out.as_str()), (0, "the daemon has ended; so have the units\n"), "{ended:?}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ Examples:
 pub(super) const RUN: &str = "\
 Examples:
   omnivisor run --home /srv/node
-  systemd: ExecStart=/usr/bin/omnivisor run --home /srv/node, with Type=notify and KillMode=mixed
+  systemd: ExecStart=/usr/bin/omnivisor run --home /srv/node, with Type=notify
 
 SIGTERM and SIGINT stop the node and then the daemon, SIGHUP reads the configuration again.";
 
@@ -80,8 +80,8 @@ Examples:
   omnivisor plan add --release v2 --time +2h --no-keep
   omnivisor plan add --release v2 --from ./node-v2 --now --wait=15m
 
-With --wait the exit code is 0 if the upgrade is committed, 1 if it is rolled back or withdrawn, 8 if it needs an
-operator and 10 if it is not over in time (it goes on).";
+With --wait the exit code is 0 if the upgrade is committed, 1 if it is rolled back or
+withdrawn, 8 if it needs an operator, and 10 if it is not over in time (it goes on).";
 
 pub(super) const UPGRADE: &str = "\
 Examples:
@@ -111,8 +111,10 @@ Examples:
 /// The whole command line, with its commands listed under headings.
 pub(crate) fn command() -> clap::Command {
     let command = super::Arguments::command();
-    let template =
-        format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{options}}{{after-help}}", groups(&command));
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}Global options:\n{{options}}{{after-help}}",
+        groups(&command)
+    );
     command.help_template(template)
 }
 
@@ -122,7 +124,7 @@ fn groups(command: &clap::Command) -> String {
         let _ = writeln!(text, "{heading}:");
         for name in names {
             let about = command.find_subcommand(name).and_then(clap::Command::get_about);
-            let _ = writeln!(text, "  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default());
+            let _ = writeln!(text, "  {name:<13} {}", about.map(ToString::to_string).unwrap_or_default());
         }
         text.push('\n');
     }

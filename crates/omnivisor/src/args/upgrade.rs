@@ -49,7 +49,8 @@ pub(crate) struct NewPlanArgs {
     /// The SHA-256 that its program must have
     #[arg(long, value_name = "DIGEST", value_parser = sha256)]
     pub(crate) sha256: Option<String>,
-    /// What to do when it cannot be proven [default: as configured]
+    /// When it cannot be proven: go back to the old release, or keep the new one and try again ever more slowly
+    /// [default: as configured]
     #[arg(long, value_enum, value_name = "POLICY")]
     pub(crate) on_failure: Option<FailureChoice>,
     /// Take no snapshot of the data first
@@ -88,9 +89,9 @@ impl WhenArgs {
 /// What to do when a release cannot be proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FailureChoice {
-    /// Go back to the old release
+    // Go back to the old release.
     Rollback,
-    /// Keep the new release and try again, ever more slowly
+    // Keep the new release and try again, ever more slowly.
     Hold,
 }
 

@@ -31,7 +31,7 @@ fn add(session: &Session, arguments: &NewPlanArgs, replaces: Option<PlanId>) -> 
     let wish = wish(arguments, replaces, Console::now_ms())?;
     let wait = Wait::begin_if(session, arguments.wait);
     let done = session.ask(|client| client.add_plan(&wish))?;
-    finish(session, wait, &done, done.plan, Outcome::Committed)
+    finish(session, wait, &done, done.plan, &[Outcome::Committed])
 }
 
 fn wish(arguments: &NewPlanArgs, replaces: Option<PlanId>, now_ms: i64) -> Result<NewPlan, Failure> {

@@ -32,7 +32,10 @@ pub(super) fn stop(session: &Session, arguments: &StopArgs) -> Result<(), Failur
             session.console.say(Tone::Faint, output::event(&event, &session.console.talk_look()).trim_end());
         }
     }
-    acknowledge(session, &done)
+    session.console.result(&done, |_, _| {
+        let units = if arguments.leave_units { "the units go on running" } else { "so have the units" };
+        format!("the daemon has ended; {units}\n")
+    })
 }
 
 /// Whether nobody answers any more. A daemon that is too busy to answer is still there.

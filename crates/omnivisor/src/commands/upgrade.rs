@@ -23,17 +23,18 @@ pub(super) fn upgrade(session: &Session, command: UpgradeCommand) -> Result<(), 
         UpgradeCommand::Apply(arguments) => {
             let wait = Wait::begin_if(session, arguments.wait);
             let done = session.ask(|client| client.apply_plan(arguments.plan))?;
-            finish(session, wait, &done, Some(arguments.plan), Outcome::Committed)
+            finish(session, wait, &done, Some(arguments.plan), &[Outcome::Committed])
         }
         UpgradeCommand::Retry(arguments) => {
             let wait = Wait::begin_if(session, arguments.wait);
             let done = session.ask(|client| client.retry_plan(arguments.plan))?;
-            finish(session, wait, &done, Some(arguments.plan), Outcome::Committed)
+            finish(session, wait, &done, Some(arguments.plan), &[Outcome::Committed])
         }
         UpgradeCommand::Rollback { plan, wait } => {
             let wait = Wait::begin_if(session, wait);
             let done = session.ask(|client| client.rollback(plan))?;
-            finish(session, wait, &done, plan.or(done.plan), Outcome::RolledBack)
+            // The upgrade under way turns back; one that is over is undone by a new plan, which is to be committed.
+            finish(session, wait, &done, done.plan.or(plan), &[Outcome::RolledBack, Outcome::Committed])
         }
         UpgradeCommand::History { plan, since } => history(session, plan, since),
     }

@@ -22,9 +22,10 @@ pub(crate) fn doctor(report: &DoctorReport, look: &Look) -> String {
     let mut findings: Vec<_> = report.findings.iter().collect();
     findings.sort_by_key(|finding| finding.severity);
     let mut text = String::new();
+    let width = findings.iter().map(|finding| finding.id.chars().count()).max().unwrap_or_default();
     for finding in findings {
         let mark = look.style.paint(severity_tone(finding.severity), format!("{:<7}", word(finding.severity)));
-        let id = look.style.paint(Tone::Strong, one_line(&finding.id));
+        let id = look.style.paint(Tone::Strong, format!("{:<width$}", one_line(&finding.id)));
         let _ = writeln!(text, "{mark} {id}  {}: {}", one_line(&finding.subject), one_line(&finding.message));
         if !finding.fix.is_empty() {
             let _ = writeln!(text, "        {} {}", look.style.paint(Tone::Faint, "next:"), one_line(&finding.fix));

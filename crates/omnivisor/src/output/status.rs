@@ -136,7 +136,7 @@ pub(crate) fn trigger(trigger: &Trigger, clock: &Clock) -> String {
 
 /// When a plan is expected to start, if it has not and that can be told.
 pub(crate) fn expected(status: &PlanStatus, clock: &Clock) -> String {
-    let eta = status.eta_ms.filter(|_| status.ended_ms.is_none());
+    let eta = status.eta_ms.filter(|eta| *eta > 0 && status.ended_ms.is_none());
     eta.map(|eta| clock.both(clock.now_ms.saturating_add_unsigned(eta))).unwrap_or_default()
 }
 

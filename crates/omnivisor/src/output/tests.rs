@@ -88,8 +88,8 @@ fn the_doctor_tells_the_worst_last() {
     ];
     let report = DoctorReport { worst: Severity::Error, findings };
     let expected = "\
-ok      host.clock  host: in step
-warning data.room  /srv/alpha/data: 2.1 GiB are free
+ok      host.clock    host: in step
+warning data.room     /srv/alpha/data: 2.1 GiB are free
         next: make room
 error   binary.glibc  v2: needs GLIBC 2.39, the host has 2.36
         next: build it on an older system
