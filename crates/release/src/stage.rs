@@ -114,7 +114,9 @@ pub fn adopt(
     }
     let entries = tree::transfer(disk, &planned, None)?;
     tree::sync_directories(disk, &directory, &entries)?;
-    sync_parent(disk, &directory)?;
+    // Whoever made the directory may also have made those above it, a moment ago.
+    let parent = directory.parent().unwrap_or(Path::new("/"));
+    durable::make_directories(disk, parent, 0o755).at("sync", parent)?;
     let source = format!("adopted from {}", directory.display());
     let provenance = Provenance::new(name.clone(), program.to_owned(), source, now_ms, entries);
     write_pending(disk, layout, &provenance)?;

@@ -8,7 +8,6 @@ use ov_types::ReleaseName;
 
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
-use crate::stage::sync_parent;
 use crate::state::{State, state};
 use crate::switch::{CurrentRelease, current};
 
@@ -32,13 +31,12 @@ pub fn withdraw(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<
 }
 
 /// Moves the tree out of sight in one step, then its provenance, and only then deletes: a release is never seen
-/// with half of its files.
+/// with half of its files. All of it happens in one directory, which keeps the order, and the removals sync it.
 pub(crate) fn remove(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
     let (directory, removing, provenance) = (layout.directory(name), layout.removing(name), layout.provenance(name));
     if durable::exists(disk, &directory).at("look at", &directory)? {
         durable::remove_tree(disk, &removing).at("remove", &removing)?;
         disk.rename(&directory, &removing).at("rename", &directory)?;
-        sync_parent(disk, &removing)?;
     }
     durable::remove_tree(disk, &provenance).at("remove", &provenance)?;
     remove_leftovers(disk, layout, name)

@@ -222,6 +222,22 @@ fn a_directory_put_there_by_hand_is_adopted_wholly_or_stays_unknown() {
 }
 
 #[test]
+fn what_is_adopted_is_durable_though_nobody_synced_it() {
+    let disk = prepared();
+    for directory in ["/home/releases", "/home/releases/v1"] {
+        disk.make_directory(Path::new(directory), 0o755).unwrap();
+    }
+    let mut writer = disk.create(Path::new("/home/releases/v1/node"), 0o755).unwrap();
+    writer.write_all(&[7; 2000]).unwrap();
+    adopt(&disk, &layout(), &name("v1"), "node", 7).unwrap();
+    for seed in 0..20 {
+        let disk = disk.fork();
+        disk.crash(seed);
+        assert!(is_whole(&disk, "v1"), "seed {seed}");
+    }
+}
+
+#[test]
 fn pruning_and_sweeping_never_touch_the_current_release() {
     let disk = running();
     stage(&disk, &layout(), &request("v22")).unwrap();

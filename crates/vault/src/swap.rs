@@ -183,14 +183,12 @@ pub(crate) fn repair_at(disk: &dyn Disk, place: &Place) -> Result<Option<Repaire
 fn forward(disk: &dyn Disk, place: &Place, marker: &Marker, begin: bool) -> Result<Repaired, VaultError> {
     let (data, parent) = (place.data(), place.parent());
     let (fresh, kept) = (parent.join(marker.fresh.path()), parent.join(marker.kept.path()));
-    let rename = |from: &Path, to: &Path| {
-        disk.rename(from, to).at("rename to", to)?;
-        disk.sync_directory(parent).at("sync", parent)
-    };
+    // All names are in one directory, which keeps the order of its changes: one sync, before the marker goes, will do.
+    let rename = |from: &Path, to: &Path| disk.rename(from, to).at("rename to", to);
     for _ in 0..TURNS_MAX {
         match position(disk, &data, &fresh, marker)? {
             Position::NotBegun if begin => match disk.exchange(&fresh, &data) {
-                Ok(()) => disk.sync_directory(parent).at("sync", parent)?,
+                Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => rename(&data, &kept)?,
                 Err(error) => return Err(error).at("swap", &data),
             },

@@ -214,6 +214,23 @@ fn a_snapshot_is_complete_or_not_there_by_every_method() {
 }
 
 #[test]
+fn a_snapshot_of_many_files_is_durable_by_one_sync() {
+    let disk = prepared();
+    for index in 0..20 {
+        disk.plant(&Path::new(REAL).join(format!("db/{index}.log")), b"many", 0o644).unwrap();
+    }
+    let before = disk.syncs();
+    take_once(&disk, Method::Auto).unwrap();
+    assert!(disk.syncs() - before < 10, "files were synced one by one");
+    for seed in 0..20 {
+        let disk = disk.fork();
+        disk.crash(seed);
+        assert!(is_complete(&disk));
+        snapshots_are_whole(&disk);
+    }
+}
+
+#[test]
 fn sealing_leaves_the_old_or_the_new_manifest() {
     let disk = prepared();
     take_once(&disk, Method::Auto).unwrap();
