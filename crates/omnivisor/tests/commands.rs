@@ -263,6 +263,24 @@ fn waiting_for_a_unit_ends_when_it_is_as_wanted() {
 }
 
 #[test]
+fn self_upgrade_returns_when_the_next_daemon_answers() {
+    let daemon = FakeDaemon::start();
+    let mut next = data::status();
+    daemon.on("GET /v1/status", 200, &next).on("GET /v1/status", 200, &next);
+    next.daemon.since_ms += 1;
+    next.daemon.version = "1.1.0".to_owned();
+    daemon.on("GET /v1/status", 200, &next);
+    daemon.on("POST /v1/self-upgrade", 200, &acknowledged("the new program takes over"));
+    let ended = daemon.run(&["self-upgrade", "/opt/omnivisor"]);
+    assert_eq!(
+        (ended.code, ended.out.as_str()),
+        (0, "omnivisor 1.1.0 took over as process 4242; it was 1.0.0\n"),
+        "{ended:?}"
+    );
+    assert!(daemon.asked().iter().any(|asked| asked.body == "{\"program\":\"/opt/omnivisor\"}"));
+}
+
+#[test]
 fn stop_returns_when_nobody_answers_any_more() {
     let daemon = FakeDaemon::start();
     daemon.on("POST /v1/stop?units_stay=false", 200, &acknowledged("the node stops"));

@@ -107,7 +107,7 @@ pub(crate) fn unit_note(unit: &UnitStatus) -> String {
 
 /// `omnivisor plan list`.
 pub(crate) fn plan_list(plans: &[PlanStatus], look: &Look) -> String {
-    let mut table = Table::new(["PLAN", "RELEASE", "WHEN", "EXPECTED", "PHASE", "ON FAILURE", "FROM"]);
+    let mut table = Table::new(["PLAN", "RELEASE", "WHEN", "EXPECTED", "ON FAILURE", "FROM", "PHASE"]);
     for status in plans {
         let (tone, phase) = plan_phase(status, &look.clock);
         let plan = &status.plan;
@@ -116,9 +116,9 @@ pub(crate) fn plan_list(plans: &[PlanStatus], look: &Look) -> String {
             Cell::new(Tone::Strong, plan.release.as_str()),
             trigger(&plan.trigger, &look.clock).into(),
             expected(status, &look.clock).into(),
-            Cell::new(tone, phase),
             policy(plan.on_failure).into(),
             plan.origin.to_string().into(),
+            Cell::new(tone, phase),
         ]);
     }
     table.render(look.style)

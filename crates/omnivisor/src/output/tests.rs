@@ -19,8 +19,8 @@ main      ready        4250     2h 3m  1         good    -            -
 backup    backing-off  -        -      7         -       exit code 1  launched again in 12s
 uploader  parked       -        -      9         -       signal 11    ended 5 times within 1m, last with signal 11
 
-PLAN  RELEASE  WHEN            EXPECTED              PHASE  ON FAILURE  FROM
-3     v2       height 1240000  in 1h 30m (13:30:00)  armed  rollback    a person
+PLAN  RELEASE  WHEN            EXPECTED              ON FAILURE  FROM      PHASE
+3     v2       height 1240000  in 1h 30m (13:30:00)  rollback    a person  armed
 
 problem: failed to keep unit uploader up: signal 11 [OV-UNIT-004]
   state: node `alpha` still runs v1
