@@ -109,6 +109,7 @@ pub fn undo_restore(
     let live = read_sign_state(disk, &place.data(), rules)?;
     let stored = read_sign_state(disk, kept, rules)?;
     let signed = after_replacement(recorded, live, stored).map_err(VaultError::SignState)?;
+    refuse_retired(disk, &place.data(), kept, rules)?;
     carry_host_only(disk, &place.data(), kept, rules)?;
     write_sign_state(disk, kept, rules, &signed, &[&place.data(), kept])?;
     disk.sync_file_system(kept).at("sync the file system of", kept)?;
@@ -229,6 +230,19 @@ fn carry_host_only(disk: &dyn Disk, live: &Path, to: &Path, rules: &DataRules) -
             }
         }
         dress(disk, &to, Attributes::of(&each.facts))?;
+    }
+    Ok(())
+}
+
+/// Refuses data with a file of the host's that is gone from the live data: it may be a key that was moved to another
+/// host since, and bringing it back would make two of it.
+fn refuse_retired(disk: &dyn Disk, live: &Path, kept: &Path, rules: &DataRules) -> Result<(), VaultError> {
+    for found in scan(disk, kept, rules, None)?.host_only {
+        let at = live.join(&found.path);
+        if found.facts.kind == Kind::File && !durable::exists(disk, &at).at("look at", &at)? {
+            let why = "it belongs to this host and is gone from the live data: move it away, or put it back there";
+            return Err(VaultError::Unfit { path: kept.join(found.path), why });
+        }
     }
     Ok(())
 }

@@ -379,6 +379,18 @@ fn a_restore_can_be_undone_once_and_its_leavings_discarded() {
 }
 
 #[test]
+fn a_key_that_was_taken_away_is_not_brought_back_by_an_undo() {
+    let disk = disk();
+    take_as(&disk, "s", Method::Auto, 1).unwrap();
+    let kept = restore_with(&disk, None, false).unwrap().kept.unwrap();
+    disk.remove_file(path("/home/data/keys/one")).unwrap();
+    let error = undo_restore(&disk, path(DATA), &kept, &rules(), None).unwrap_err();
+    assert!(error.to_string().starts_with("use `/home/data.before-restore-s/keys/one`"), "{error}");
+    disk.remove_file(&kept.join("keys/one")).unwrap();
+    undo_restore(&disk, path(DATA), &kept, &rules(), None).unwrap();
+}
+
+#[test]
 fn pruning_follows_the_rules() {
     let rules = |keep_last, keep_for_ms, bytes_max| Retention { keep_last, keep_for_ms, bytes_max };
     for (retention, removed) in [
