@@ -276,14 +276,14 @@ fn check_digest(request: &StageRequest, program: &str, entries: &[Entry]) -> Res
     }
 }
 
-/// Under a hidden name, so that it need not be atomic: a torn one counts as none.
+/// Under a hidden name, so that it need not be atomic: a torn one counts as none. The name is synced with the renames
+/// that follow it in the same directory.
 fn write_pending(disk: &dyn Disk, layout: &Layout, provenance: &Provenance) -> Result<(), ReleaseError> {
     let pending = layout.pending(&provenance.name);
     durable::remove_tree(disk, &pending).at("remove", &pending)?;
     let mut writer = disk.create(&pending, 0o644).at("create", &pending)?;
     writer.write_all(&provenance.to_bytes()).at("write", &pending)?;
-    writer.sync().at("sync", &pending)?;
-    sync_parent(disk, &pending)
+    writer.sync().at("sync", &pending)
 }
 
 fn commit(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), ReleaseError> {
