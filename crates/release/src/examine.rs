@@ -195,6 +195,11 @@ fn examine_elf(disk: &dyn Disk, program: &Path, end: &Path, facts: &ElfFacts, ho
     }
     let mut findings = vec![Finding::ok("binary.machine", &subject, machine_name)];
     let Some(interpreter) = &facts.interpreter else {
+        if !facts.needed.is_empty() {
+            let message = "it needs libraries and names no loader: it is a library, not a program";
+            findings.push(Finding::error("binary.interpreter", subject, message, "stage the right file"));
+            return findings;
+        }
         findings.push(Finding::ok("binary.interpreter", subject, "statically linked"));
         return findings;
     };

@@ -89,6 +89,21 @@ fn a_loader_that_is_not_here_is_named() {
 }
 
 #[test]
+fn a_library_is_not_taken_for_a_static_program() {
+    let mut bytes = own_program();
+    let number = |at: usize, len: usize| {
+        bytes[at..at + len].iter().rev().fold(0_usize, |number, byte| number << 8 | usize::from(*byte))
+    };
+    // The program header of type 3, which names the loader, becomes one of type 0, which means nothing.
+    let (first, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    let mut headers = (0..count).map(|index| first + index * size);
+    let header = headers.find(|at| number(*at, 4) == 3).unwrap();
+    bytes[header] = 0;
+    let findings = findings_of(&bytes);
+    assert_eq!(find(&findings, "binary.interpreter").severity, Severity::Error);
+}
+
+#[test]
 fn a_program_for_another_processor_is_refused() {
     let mut bytes = own_program();
     bytes[18..20].copy_from_slice(&[0xF3, 0xFF]);
