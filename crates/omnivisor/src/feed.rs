@@ -11,6 +11,7 @@ use ov_client::Since;
 use ov_types::Event;
 
 use crate::failure::Failure;
+use crate::pause::pause;
 use crate::session;
 
 /// News that wait to be taken; then the stream waits too.
@@ -52,7 +53,7 @@ impl Feed {
             Err(RecvTimeoutError::Timeout) => None,
             // The thread only ends when nobody listens; if it died, waiting must still take its time.
             Err(RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(within);
+                pause(within);
                 None
             }
         }
@@ -92,7 +93,7 @@ fn forward(home: &Path, mut since: Since, tell: &dyn Fn(News) -> bool) {
             return;
         }
         is_lost = true;
-        std::thread::sleep(RETRY_AFTER);
+        pause(RETRY_AFTER);
     }
 }
 

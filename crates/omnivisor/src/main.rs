@@ -11,6 +11,7 @@ mod feed;
 mod home;
 mod log_stream;
 mod output;
+mod pause;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use crate::args::LogsArgs;
 use crate::failure::Failure;
 use crate::log_stream::LogStream;
 use crate::output::Console;
+use crate::pause::pause;
 use crate::session::Session;
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -26,7 +27,7 @@ pub(super) fn logs(session: &Session, arguments: &LogsArgs) -> Result<(), Failur
         let count = stream.read(&mut buffer).map_err(told)?;
         match buffer.get(..count) {
             Some(bytes) if !bytes.is_empty() => Console::write(bytes)?,
-            _ if arguments.follow => std::thread::sleep(LOOK_EVERY),
+            _ if arguments.follow => pause(LOOK_EVERY),
             _ => return Ok(()),
         }
     }

@@ -106,13 +106,13 @@ fn releases_and_snapshots_are_tables() {
         current,
         bytes: 40_000_000,
         staged_ms: Some(sample::NOON_MS - 3_600_000),
-        source: Some("/root/node".to_owned()),
+        source: Some("/srv/build/node".to_owned()),
     };
     let text = super::release_list(&[release("v1", true, true), release("v2", false, false)], &sample::look());
     let expected = "\
 RELEASE  STATE       SIZE      STAGED             SOURCE
-v1       current     38.1 MiB  1h ago (11:00:00)  /root/node
-v2       incomplete  38.1 MiB  1h ago (11:00:00)  /root/node
+v1       current     38.1 MiB  1h ago (11:00:00)  /srv/build/node
+v2       incomplete  38.1 MiB  1h ago (11:00:00)  /srv/build/node
 ";
     assert_eq!(text, expected);
     let snapshot = SnapshotStatus {

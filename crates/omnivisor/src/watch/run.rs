@@ -18,6 +18,7 @@ use super::model::{Input, Model, Reaction};
 use crate::failure::Failure;
 use crate::feed;
 use crate::output::Console;
+use crate::pause::pause;
 use crate::session::{self, Session};
 
 /// Inputs that wait to be taken.
@@ -87,7 +88,7 @@ fn answer_questions(home: PathBuf, sender: SyncSender<Input>) -> SyncSender<()> 
             if sender.send(Input::Status(answer)).is_err() {
                 return;
             }
-            std::thread::sleep(ASK_PAUSE);
+            pause(ASK_PAUSE);
         }
     });
     questions
