@@ -22,10 +22,10 @@ pub struct SignState {
     #[serde(deserialize_with = "number")]
     pub height: u64,
     /// Round at that height.
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     pub round: u64,
     /// Step in that round.
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     pub step: u64,
 }
 

@@ -44,7 +44,7 @@ fn disk() -> SimDisk {
     plant(&disk, "db/LOG", "mutable");
     plant(&disk, "key.json", "secret");
     plant(&disk, "keys/one", "secret");
-    plant(&disk, STATE, "{\"height\":\"10\"}");
+    plant(&disk, STATE, "{\"height\":\"10\",\"round\":0,\"step\":0}");
     disk
 }
 
@@ -80,7 +80,7 @@ fn only_write_once_files_are_shared_and_keys_stay_out() {
     disk.set_can_reflink(false);
     let snapshot = take_as(&disk, "s", Method::Auto, 1).unwrap();
     assert_eq!(snapshot.files, [0, 1, 2]);
-    assert_eq!((snapshot.summary.size, snapshot.summary.copied), (31, 22));
+    assert_eq!((snapshot.summary.size, snapshot.summary.copied), (50, 41));
     let links = |name: &str| disk.facts(&path("/home/snapshots/s/data").join(name)).unwrap().map(|facts| facts.links);
     assert_eq!(links("db/1.sst"), Some(2));
     assert_eq!(links("db/LOG"), Some(1));
@@ -163,7 +163,7 @@ fn progress_ends_at_the_total() {
     let mut seen = Vec::new();
     take(&disk, &request, &mut |progress| seen.push(progress)).unwrap();
     let last = seen.last().unwrap();
-    assert_eq!((last.done, last.total), (31, 31));
+    assert_eq!((last.done, last.total), (50, 50));
     assert!(seen.is_sorted_by_key(|progress| progress.done));
 }
 
@@ -336,7 +336,9 @@ fn the_sign_state_only_goes_up_and_doubt_stops_a_restore() {
     let foreign = disk.fork();
     assert_eq!(restore_with(&foreign, None, true).unwrap().sign_state, None);
     assert!(foreign.facts(&path(DATA).join(STATE)).unwrap().is_none(), "a foreign sign state came in");
-    for (live, expected) in [("{\"height\":9}", 10), ("{\"height\":12}", 12)] {
+    for (live, expected) in
+        [("{\"height\":9,\"round\":0,\"step\":0}", 10), ("{\"height\":12,\"round\":0,\"step\":0}", 12)]
+    {
         let disk = disk.fork();
         plant(&disk, STATE, live);
         assert_eq!(height(&disk), expected);
@@ -370,7 +372,7 @@ fn a_restore_can_be_undone_once_and_its_leavings_discarded() {
         assert!(undo_restore(&disk, path(DATA), path(not_kept), &rules(), None).is_err(), "{not_kept}");
     }
     assert!(discard_old(&disk, path(DATA), path("/home/snapshots")).is_err());
-    plant(&disk, STATE, "{\"height\":40}");
+    plant(&disk, STATE, "{\"height\":40,\"round\":0,\"step\":0}");
     let undone = undo_restore(&disk, path(DATA), &kept, &rules(), None).unwrap();
     assert_eq!(disk.read(path("/home/data/db/LOG"), 99).unwrap(), b"changed since");
     assert_eq!(undone.sign_state.unwrap().height, 40);
@@ -399,7 +401,7 @@ fn pruning_follows_the_rules() {
         (rules(9, None, None), &[]),
         (rules(0, Some(3), None), &["a", "b"]),
         (rules(1, Some(100), None), &[]),
-        (rules(9, None, Some(31 * 3)), &["a"]),
+        (rules(9, None, Some(50 * 3)), &["a"]),
         (rules(9, None, Some(0)), &["a", "b", "d"]),
     ] {
         let disk = disk();

@@ -19,12 +19,16 @@ fn reads_what_comet_writes_and_what_others_write() {
     let comet = br#"{"height":"123","round":0,"step":3,"signature":"c2ln","signbytes":"00FF"}"#;
     assert_eq!(parse(comet).unwrap(), at(123, 0, 3));
     assert_eq!(parse(br#"{"height":5,"round":"1","step":2,"new":{}}"#).unwrap(), at(5, 1, 2));
-    assert_eq!(parse(br#"{"height":"0"}"#).unwrap(), at(0, 0, 0));
+    assert_eq!(parse(br#"{"height":"0","round":0,"step":0}"#).unwrap(), at(0, 0, 0));
 }
 
 #[test]
 fn refuses_what_is_not_certain() {
-    for text in ["", "{}", "{\"height\":\"\"}", "{\"height\":-1}", "{\"height\":1.5}", "{\"height\":\"1\"", "null"] {
+    let with_height = |height: &str| format!("{{\"height\":{height},\"round\":0,\"step\":0}}");
+    assert!(parse(with_height("1").as_bytes()).is_ok());
+    let heights = ["\"\"", "-1", "1.5", "\"1", "null", "[1]", "18446744073709551616"].map(with_height);
+    let others = ["", "{}", "null", "{\"height\":1}", "{\"height\":1,\"round\":0}"].map(str::to_owned);
+    for text in heights.into_iter().chain(others) {
         assert!(parse(text.as_bytes()).is_err(), "{text:?}");
     }
 }
