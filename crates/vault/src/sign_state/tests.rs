@@ -1,3 +1,5 @@
+//! What is read as a sign state, and every case of the rules that compare two.
+
 use proptest::prelude::*;
 
 use super::*;
