@@ -8,7 +8,7 @@ use ov_types::Event;
 use crate::args::EventsArgs;
 use crate::failure::Failure;
 use crate::feed::{Feed, News};
-use crate::output::{self, Console, Tone};
+use crate::output::{self, Console, Look, Tone};
 use crate::session::Session;
 
 /// How many past events introduce the new ones, unless told otherwise.
@@ -24,9 +24,9 @@ pub(super) fn events(session: &Session, arguments: &EventsArgs) -> Result<(), Fa
         _ => usize::MAX,
     };
     past.drain(..past.len().saturating_sub(wanted));
-    for event in &past {
-        show(session, event)?;
-    }
+    let look = session.console.look();
+    let lines: Result<String, Failure> = past.iter().map(|event| line(session, event, &look)).collect();
+    Console::write(lines?.as_bytes())?;
     if arguments.follow { follow(session, newest) } else { Ok(()) }
 }
 
@@ -35,7 +35,9 @@ fn follow(session: &Session, newest: Since) -> Result<(), Failure> {
     let mut is_lost = false;
     loop {
         match feed.next(Duration::from_secs(3_600)) {
-            Some(News::Event(event)) => show(session, &event)?,
+            Some(News::Event(event)) => {
+                Console::write(line(session, &event, &session.console.look())?.as_bytes())?;
+            }
             Some(News::Lost(failure)) => {
                 session.console.say(Tone::Notice, &format!("failed to {failure}; trying again"));
                 is_lost = true;
@@ -49,10 +51,10 @@ fn follow(session: &Session, newest: Since) -> Result<(), Failure> {
     }
 }
 
-fn show(session: &Session, event: &Event) -> Result<(), Failure> {
-    if session.console.json {
-        Console::json_line(event)
-    } else {
-        Console::write(output::event(event, &session.console.look()).as_bytes())
+/// An event as one line.
+fn line(session: &Session, event: &Event, look: &Look) -> Result<String, Failure> {
+    if !session.console.json {
+        return Ok(output::event(event, look));
     }
+    serde_json::to_string(event).map(|line| line + "\n").map_err(|error| Failure::output(&error))
 }

@@ -29,7 +29,7 @@ struct Made {
 pub(super) fn init(session: &Session, arguments: &InitArgs) -> Result<(), Failure> {
     let configuration = session.home.join(CONFIGURATION);
     if durable::exists(&RealDisk, &configuration).map_err(|error| Failure::file("look at", &configuration, &error))? {
-        return Err(occupied(&configuration, "it is there already"));
+        return Err(occupied(&configuration));
     }
     let from = arguments.from.as_deref().map(home::absolute).transpose()?.map(PathBuf::from);
     let program = program(arguments, from.as_deref())?;
@@ -75,9 +75,9 @@ fn program(arguments: &InitArgs, from: Option<&Path>) -> Result<String, Failure>
     }
 }
 
-fn occupied(path: &Path, why: &str) -> Failure {
+fn occupied(path: &Path) -> Failure {
     let problem = Problem::permanent("OV-CLI-013", format!("write {}", path.display()))
-        .cause(why)
+        .cause("it is there already")
         .state("nothing was changed")
         .hint("edit it, or name another folder with --home");
     Failure::new(ExitCode::Refused, problem)
@@ -89,7 +89,10 @@ fn told(made: &Made, _: &Look) -> String {
     if let Some(release) = &made.release {
         let _ = writeln!(text, "release {release} is staged and current");
     } else {
-        let _ = writeln!(text, "next: put the node's program under {home}/current, or stage it with --release");
+        let _ = writeln!(
+            text,
+            "no release is staged yet: name a program in the configuration, or begin anew with --release and --from"
+        );
     }
     let _ = writeln!(text, "next: look through the configuration, then\n  omnivisor doctor --home {home}");
     let _ = writeln!(text, "  omnivisor run --home {home}");
