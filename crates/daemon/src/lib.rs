@@ -1,11 +1,30 @@
-//! daemon
+//! The daemon of one node: carries out what the engine decides, and lets people and programs ask.
+//!
+//! [`run`] is the whole of it. [`core`] is the one path on which things are decided and written down; [`steps`] are the
+//! steps of an upgrade that touch files; the node task (`node`, private) owns everything that changes. The other
+//! modules are its senses and voices: probes, scouts, watched files, the control API, events, metrics, webhooks.
 
+pub mod api;
 pub mod compress;
+pub mod core;
+pub mod doctor;
 pub mod event_log;
+mod live;
 pub mod metrics;
+mod node;
 pub mod notify;
+pub mod offline;
 pub mod probe;
+mod prove;
 pub mod request;
+mod run;
 pub mod scout;
+pub mod steps;
 pub mod systemd;
+mod units;
 pub mod watch;
+
+pub use run::{Ended, RunOptions, run};
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

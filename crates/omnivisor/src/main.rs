@@ -25,10 +25,10 @@ use std::process::ExitCode;
 use clap::FromArgMatches as _;
 
 /// A program that lives in this file.
-type Program = fn(Vec<OsString>) -> ov_types::ExitCode;
+type Program = fn(Vec<OsString>) -> ExitCode;
 
 /// The names by which a link to this file is called, and the program each of them means.
-const NAMES: [(&str, Program); 1] = [("omnivisor", command_line)];
+const NAMES: [(&str, Program); 2] = [("omnivisor", command_line), ("fakenode", demo_node)];
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         return ov_shim::main(words);
     }
     let words = std::iter::once(name.clone()).chain(first).chain(words).collect();
-    ExitCode::from(program(&name)(words).number())
+    program(&name)(words)
 }
 
 /// The program that a name means; unknown names mean the command line, as when somebody renamed the file.
@@ -47,8 +47,17 @@ fn program(name: &OsStr) -> Program {
     NAMES.iter().find(|(known, _)| name == *known).map_or(command_line, |(_, program)| *program)
 }
 
+/// The node that the demo and the tests look after.
+fn demo_node(words: Vec<OsString>) -> ExitCode {
+    fakenode::main(words.into_iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect())
+}
+
 /// `omnivisor …`.
-fn command_line(words: Vec<OsString>) -> ov_types::ExitCode {
+fn command_line(words: Vec<OsString>) -> ExitCode {
+    ExitCode::from(obey(words).number())
+}
+
+fn obey(words: Vec<OsString>) -> ov_types::ExitCode {
     let arguments =
         args::command().try_get_matches_from(words).and_then(|matches| args::Arguments::from_arg_matches(&matches));
     let arguments = match arguments {

@@ -252,6 +252,12 @@ impl Capture {
     }
 }
 
+/// Becomes another program: same process, same arguments, and what is not marked close-on-exec stays open. Returns
+/// only when that failed.
+pub fn become_program(program: &std::path::Path, arguments: impl IntoIterator<Item = OsString>) -> io::Error {
+    Command::new(program).args(arguments).exec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

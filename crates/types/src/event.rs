@@ -159,6 +159,11 @@ pub enum EventKind {
         /// The height.
         height: Height,
     },
+    /// Work on the data that a person asked for is done.
+    DataWorkDone {
+        /// What was done.
+        message: String,
+    },
     /// A plan was learned.
     PlanAdded {
         /// The plan.

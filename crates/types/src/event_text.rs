@@ -14,7 +14,7 @@ pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         | EventKind::ConfigurationRefused { .. }
         | EventKind::EventsMissed { .. }
         | EventKind::Unknown => write_daemon(kind, f),
-        EventKind::NodeStuck { .. } | EventKind::NodeMoving { .. } => write_node(kind, f),
+        EventKind::NodeStuck { .. } | EventKind::NodeMoving { .. } | EventKind::DataWorkDone { .. } => write_node(kind, f),
         EventKind::PlanAdded { .. }
         | EventKind::PlanBlocked { .. }
         | EventKind::StepStarted { .. }
@@ -70,6 +70,7 @@ fn write_node(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
             write!(f, " for {}", Span::from_ms(*for_ms))?;
             f.write_str(if *restarting { "; main is launched again" } else { "" })
         }
+        EventKind::DataWorkDone { message } => f.write_str(message),
         EventKind::NodeMoving { height } => write!(f, "the height moves again, at {height}"),
         _ => Ok(()),
     }

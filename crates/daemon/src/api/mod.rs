@@ -8,8 +8,6 @@
 //! It must not decide anything about the node, and it must not be able to stop the node task: requests wait in a
 //! bounded queue, and a peer that does not read is hung up on.
 
-#![expect(clippy::result_large_err, reason = "a refusal is made once, on the way out; a box would only hide it")]
-
 mod answer;
 mod call;
 mod events;

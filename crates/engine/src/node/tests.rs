@@ -165,7 +165,8 @@ impl World {
                 (Step::Switch, Direction::Backward) => self.current = "v1",
                 _ => {}
             }
-            Ok(StepFacts::default())
+            let previous = (*step == Step::Recheck).then(|| ReleaseName::new("v1").unwrap());
+            Ok(StepFacts { previous, ..StepFacts::default() })
         };
         // A proof needs a living process; without one it takes until the engine gives it up.
         if *step == Step::Prove && *direction == Direction::Forward && self.crashes_of_new > 0 {

@@ -146,6 +146,9 @@ impl Node {
         } else if comes_up {
             if self.is_up(&UnitName::main(), StartWhen::Up) {
                 self.finish_step(id, step, direction, self.gap_facts(direction));
+            } else if direction == Direction::Backward && entry.facts.previous.is_none() {
+                let facts = StepFacts::noted("no release ran before, so there is none to go back to");
+                self.finish_step(id, step, direction, facts);
             } else if direction == Direction::Backward && !self.main_is_free() {
                 let facts = StepFacts::noted("main is kept down by a person, so it was not started");
                 self.finish_step(id, step, direction, facts);

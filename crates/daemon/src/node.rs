@@ -1,0 +1,473 @@
+//! The task that owns the node: takes in whatever happens, one thing at a time, has the core decide, and hands the
+//! effects out. Everything slow is done elsewhere and comes back as a message. Nobody else holds the node's state.
+
+mod effects;
+mod jobs;
+mod requests;
+mod status;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use ov_chains::NodeShape;
+use ov_chains::shape::{Output, Probe};
+use ov_engine::{Found, Input, Order, UnitReport};
+use ov_supervise::ShimEvent;
+use ov_sys::{Clock, Disk};
+use ov_types::{EventKind, Height, Moment, PlanId, RunId, UnitName};
+use ov_vault::SignState;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::core::{Core, CoreError};
+use crate::live::Live;
+use crate::request::{NodeHandle, Request};
+use crate::systemd::ServiceManager;
+use crate::units::{Command, Discovered, Ground, Said, UnitTask, Watchers, discover};
+use crate::watch::Watch;
+
+/// Messages that may wait; senders wait when it is full, they never drop.
+pub(crate) const MESSAGES_MAX: usize = 256;
+
+/// How often watched files are looked at where the kernel cannot tell of changes.
+const POLL_EVERY: Duration = Duration::from_secs(5);
+
+/// Something that comes back from where it was done.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// For the engine.
+    Input(Input),
+    /// The height that a run of main was seen at.
+    Height(Height, RunId),
+    /// Work on the data is over.
+    JobDone,
+}
+
+/// How the node task ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Everything is down.
+    Stopped,
+    /// The units go on running.
+    Left,
+    /// The units go on running, and this program takes over.
+    Replaced(PathBuf),
+}
+
+/// What is kept of a unit outside the engine.
+#[derive(Debug)]
+struct UnitHere {
+    task: UnitTask,
+    said: Said,
+    watchers: Option<Watchers>,
+    mark: Option<crate::probe::LogMark>,
+    since_wall_ms: Option<i64>,
+}
+
+/// A step that is being carried out.
+#[derive(Debug)]
+struct StepTask {
+    task: JoinHandle<()>,
+    abandoned: Arc<AtomicBool>,
+    is_proof: bool,
+}
+
+/// The channels into the node task.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) messages: mpsc::Receiver<Message>,
+    pub(crate) shims: mpsc::Receiver<(UnitName, ShimEvent)>,
+    pub(crate) reports: mpsc::Receiver<(UnitName, UnitReport)>,
+    pub(crate) signals: mpsc::Receiver<Signal>,
+}
+
+/// What a signal to the daemon means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Stop; the second time, hurry.
+    Stop,
+    /// Read the configuration again.
+    Reload,
+}
+
+/// The node.
+pub(crate) struct Keeper {
+    pub(crate) shape: Arc<NodeShape>,
+    core: Core,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    handle: NodeHandle,
+    manager: ServiceManager,
+    ground: Ground,
+    units: BTreeMap<UnitName, UnitHere>,
+    live: watch::Sender<Live>,
+    steps: BTreeMap<PlanId, StepTask>,
+    height_task: Option<JoinHandle<()>>,
+    messages: mpsc::Sender<Message>,
+    job: Option<jobs::Job>,
+    watch: Watch,
+    webhooks: Option<crate::notify::Webhooks>,
+    started: Moment,
+    end: Option<End>,
+    config: Option<PathBuf>,
+}
+
+/// What the keeper is made of.
+pub(crate) struct Parts {
+    pub(crate) shape: Arc<NodeShape>,
+    pub(crate) core: Core,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) handle: NodeHandle,
+    pub(crate) manager: ServiceManager,
+    pub(crate) ground: Ground,
+    pub(crate) messages: mpsc::Sender<Message>,
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Keeper {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { shape, core, disk, clock, handle, manager, ground, messages, config } = parts;
+        let watch = Watch::new(Arc::clone(&disk), watched_files(&shape), POLL_EVERY);
+        let started = clock.now();
+        Self {
+            shape,
+            core,
+            disk,
+            clock,
+            handle,
+            manager,
+            ground,
+            units: BTreeMap::new(),
+            live: watch::Sender::new(Live::default()),
+            steps: BTreeMap::new(),
+            height_task: None,
+            messages,
+            job: None,
+            watch,
+            webhooks: None,
+            started,
+            end: None,
+            config,
+        }
+    }
+
+    /// Looks after the node until it is told to end.
+    pub(crate) async fn run(mut self, mut inbox: Inbox) -> Result<End, CoreError> {
+        self.take_over().await?;
+        // Somebody who has no service manager to tell reads the log.
+        let _ = self.manager.ready(&self.summary());
+        let mut watchdog = self.manager.watchdog_every().map(tokio::time::interval);
+        while self.end.is_none() {
+            let wake = self.wake_at();
+            tokio::select! {
+                biased;
+                Some(signal) = inbox.signals.recv() => self.take_signal(signal)?,
+                Some((unit, event)) = inbox.shims.recv() => self.take_shim(&unit, event)?,
+                Some((unit, report)) = inbox.reports.recv() => self.take_report(unit, report)?,
+                Some(message) = inbox.messages.recv() => self.take_message(message)?,
+                Some(request) = inbox.requests.recv() => self.take_request(request)?,
+                Some(path) = self.watch.changed() => self.take_change(&path)?,
+                () = sleep_until(wake), if wake.is_some() => self.take(Input::Wake)?,
+                () = tick(&mut watchdog), if watchdog.is_some() => drop(self.manager.alive()),
+                else => break,
+            }
+        }
+        let end = self.end.take().unwrap_or(End::Left);
+        self.leave(&end).await;
+        Ok(end)
+    }
+
+    /// Finds the units, and tells the engine.
+    async fn take_over(&mut self) -> Result<(), CoreError> {
+        let shape = Arc::clone(&self.shape);
+        let mut found = BTreeMap::new();
+        let mut adopted = Vec::new();
+        for unit in shape.units.keys() {
+            let directory = shape.layout.unit(unit);
+            let discovered = discover(unit, &directory, &self.ground, self.clock.now()).await;
+            let Discovered { found: state, shim, said_ready, says } = discovered.unwrap_or_else(|error| {
+                // Whatever lives there must not be doubled: it is treated as left behind, and ended before a launch.
+                tracing::error!("unit {unit} cannot be looked at: {error}");
+                Discovered { found: Found::Orphaned { run: RunId(0) }, shim: None, said_ready: false, says: None }
+            });
+            self.add_unit(unit.clone(), shim);
+            if let Found::Running { run, since, .. } = &state {
+                adopted.push(unit.clone());
+                self.watch_run(unit, *run, Some(since.wall_ms));
+                if let Some(here) = self.units.get(unit) {
+                    here.said.remember(said_ready, says);
+                }
+            }
+            found.insert(unit.clone(), state);
+        }
+        self.push(EventKind::DaemonStarted { version: crate::VERSION.to_owned(), adopted });
+        self.tell_webhooks();
+        let suspended: Vec<UnitName> = self.suspend_files_present();
+        self.note_sign_state()?;
+        for unit in suspended {
+            // Before the engine may launch anything.
+            self.take(Input::Unit(unit, UnitReport::SuspendFile { present: true }))?;
+        }
+        self.take(Input::Found(found))
+    }
+
+    fn add_unit(&mut self, unit: UnitName, shim: Option<ov_supervise::Shim>) {
+        let directory = self.shape.layout.unit(&unit);
+        let task = UnitTask::start(unit.clone(), directory, self.ground.clone(), shim);
+        let here = UnitHere { task, said: Said::default(), watchers: None, mark: None, since_wall_ms: None };
+        self.units.insert(unit, here);
+    }
+
+    /// Starts watching a launch of a unit.
+    fn watch_run(&mut self, unit: &UnitName, run: RunId, since_wall_ms: Option<i64>) {
+        let now = self.clock.now();
+        let Some(here) = self.units.get_mut(unit) else { return };
+        here.since_wall_ms = Some(since_wall_ms.unwrap_or(now.wall_ms));
+        here.watchers = Some(Watchers::start(
+            &self.shape,
+            (unit, run),
+            &here.said,
+            here.mark.take(),
+            (&self.disk, &self.clock),
+            &self.ground.reports,
+        ));
+        if unit.is_main() {
+            self.poll_height(run);
+        }
+    }
+
+    fn forget_run(&mut self, unit: &UnitName) {
+        if let Some(here) = self.units.get_mut(unit) {
+            here.watchers = None;
+            here.since_wall_ms = None;
+        }
+        if unit.is_main()
+            && let Some(task) = self.height_task.take()
+        {
+            task.abort();
+        }
+    }
+
+    // ---- what comes in -------------------------------------------------------------------------------------------
+
+    fn take(&mut self, input: Input) -> Result<(), CoreError> {
+        let effects = self.core.take(self.clock.now(), input)?;
+        self.carry_out(effects)
+    }
+
+    fn take_message(&mut self, message: Message) -> Result<(), CoreError> {
+        match message {
+            Message::Input(input) => self.take(input),
+            Message::Height(height, run) => {
+                self.live.send_modify(|live| live.height = Some((height, run)));
+                self.handle.metrics.height(height, self.clock.now());
+                self.take(Input::Height(height))
+            }
+            Message::JobDone => self.finish_job(),
+        }
+    }
+
+    fn take_shim(&mut self, unit: &UnitName, event: ShimEvent) -> Result<(), CoreError> {
+        let run = |run: u64| RunId(run);
+        let report = match event {
+            ShimEvent::Launched { run: number, pid } => UnitReport::Launched { run: run(number), pid },
+            ShimEvent::LaunchFailed { run: number, stage, message } => {
+                let message = format!("{stage}: {message}");
+                UnitReport::LaunchFailed { run: run(number), message, is_unsafe: false }
+            }
+            ShimEvent::Exited { run: number, status, .. } => {
+                let status = Some(crate::units::status_of(status));
+                UnitReport::Exited { run: run(number), status }
+            }
+            ShimEvent::Empty { run: number } => UnitReport::Empty { run: run(number) },
+            ShimEvent::Lost => UnitReport::Lost,
+            ShimEvent::Notify { text } => {
+                if let Some(here) = self.units.get(unit) {
+                    here.said.take(&text, self.clock.now().monotonic_ms);
+                }
+                return Ok(());
+            }
+            ShimEvent::LogLost { bytes, .. } => {
+                self.push(EventKind::OutputLost { unit: unit.clone(), bytes });
+                return Ok(());
+            }
+            ShimEvent::Rotated { .. } => {
+                self.compress_log(unit);
+                return Ok(());
+            }
+            ShimEvent::Trouble { text } => {
+                tracing::warn!("the shim of unit {unit}: {text}");
+                return Ok(());
+            }
+        };
+        self.take_report(unit.clone(), report)
+    }
+
+    fn take_report(&mut self, unit: UnitName, report: UnitReport) -> Result<(), CoreError> {
+        match &report {
+            UnitReport::Launched { run, .. } => self.watch_run(&unit, *run, None),
+            UnitReport::Exited { .. } | UnitReport::Lost => self.forget_run(&unit),
+            UnitReport::Empty { run } => {
+                if let Some(here) = self.units.get(&unit) {
+                    here.task.tell(Command::Acknowledge { run: *run });
+                }
+                if unit.is_main() {
+                    self.note_sign_state()?;
+                }
+            }
+            _ => {}
+        }
+        self.take(Input::Unit(unit, report))
+    }
+
+    /// Reads what the validator has signed, so that it is never launched with less.
+    fn note_sign_state(&mut self) -> Result<(), CoreError> {
+        let signer = self.shape.signer.as_ref().and_then(|signer| signer.sign_state.clone());
+        let read = signer.map(|path| ov_vault::sign_state::read(&*self.disk, &path));
+        match read {
+            Some(Ok(on_disk)) => match on_disk.state() {
+                Some(SignState { height, round, step }) => self.take(Input::SignState { height, round, step }),
+                None => Ok(()),
+            },
+            // A launch looks again, and refuses.
+            Some(Err(error)) => {
+                tracing::warn!("the sign state cannot be read: {error}");
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn take_signal(&mut self, signal: Signal) -> Result<(), CoreError> {
+        match signal {
+            Signal::Reload => {
+                let _ = self.manager.reloading();
+                if let Err(refusal) = self.reload()? {
+                    tracing::warn!("the configuration was not read again: {}", refusal.problem);
+                }
+                let _ = self.manager.ready(&self.summary());
+                Ok(())
+            }
+            Signal::Stop => {
+                let order = if self.core.node().is_shutting_down() { Order::Hurry } else { Order::Shutdown };
+                self.begin_stop(order)
+            }
+        }
+    }
+
+    fn begin_stop(&mut self, order: Order) -> Result<(), CoreError> {
+        if order == Order::Shutdown {
+            self.push(EventKind::DaemonStopping { units_stay: false });
+            let _ = self.manager.stopping("stopping the units");
+            let manager = std::mem::take(&mut self.manager);
+            drop(tokio::spawn(async move { manager.patiently(std::future::pending::<()>()).await }));
+        }
+        let (_, effects) = self.core.order(self.clock.now(), order)?;
+        self.carry_out(effects)
+    }
+
+    fn take_change(&mut self, path: &std::path::Path) -> Result<(), CoreError> {
+        if path == self.shape.layout.config {
+            if let Err(refusal) = self.reload()? {
+                tracing::warn!("the configuration was not read again: {}", refusal.problem);
+            }
+            return Ok(());
+        }
+        let suspends = |shape: &NodeShape, unit: &UnitName| {
+            shape.units.get(unit).and_then(|unit| unit.suspend_file.as_ref()).is_some_and(|file| file == path)
+        };
+        let units: Vec<UnitName> =
+            self.shape.units.keys().filter(|unit| suspends(&self.shape, unit)).cloned().collect();
+        let present = ov_sys::durable::exists(&*self.disk, path).unwrap_or(true);
+        for unit in units {
+            self.take(Input::Unit(unit, UnitReport::SuspendFile { present }))?;
+        }
+        if self.shape.scouts.iter().any(|scout| scout_path(scout) == path) {
+            self.look_for_plans(false);
+        }
+        Ok(())
+    }
+
+    fn suspend_files_present(&self) -> Vec<UnitName> {
+        let there = |path: &PathBuf| ov_sys::durable::exists(&*self.disk, path).unwrap_or(true);
+        let units = self.shape.units.iter();
+        units.filter(|(_, unit)| unit.suspend_file.as_ref().is_some_and(there)).map(|(name, _)| name.clone()).collect()
+    }
+
+    // ---- time ----------------------------------------------------------------------------------------------------
+
+    fn wake_at(&self) -> Option<tokio::time::Instant> {
+        let at_ms = self.core.node().next_wake_ms()?;
+        let wait_ms = at_ms.saturating_sub(self.clock.now().monotonic_ms);
+        Some(tokio::time::Instant::now() + Duration::from_millis(wait_ms))
+    }
+
+    // ---- the end -------------------------------------------------------------------------------------------------
+
+    async fn leave(self, end: &End) {
+        if *end != End::Stopped {
+            self.handle.events.push(EventKind::DaemonStopping { units_stay: true }, self.clock.now());
+        }
+        for (_, here) in self.units {
+            if *end == End::Stopped {
+                here.task.close().await;
+            }
+        }
+        self.handle.events.close();
+    }
+
+    fn push(&self, kind: EventKind) {
+        match kind.importance() {
+            ov_types::Importance::Routine => tracing::info!("{kind}"),
+            ov_types::Importance::Notice => tracing::info!("{kind}"),
+            ov_types::Importance::Alarm => tracing::warn!("{kind}"),
+        }
+        self.handle.metrics.observe(&kind);
+        self.handle.events.push(kind, self.clock.now());
+    }
+
+    /// One line for the service manager.
+    fn summary(&self) -> String {
+        let release = self.current_release().map_or_else(|| "no release".to_owned(), |release| release.to_string());
+        format!("looking after node {} ({release})", self.shape.name)
+    }
+
+    fn log_mark(&self, unit: &UnitName) -> Option<crate::probe::LogMark> {
+        let shape = self.shape.units.get(unit)?;
+        let wants = shape.readiness.as_ref().is_some_and(|ready| matches!(ready.probe, Probe::LogLine { .. }));
+        match &shape.launch.output {
+            Output::Pump(log) if wants => crate::probe::LogMark::now(&*self.disk, &log.path).ok(),
+            _ => None,
+        }
+    }
+}
+
+fn scout_path(scout: &ov_chains::shape::Scout) -> &std::path::Path {
+    match scout {
+        ov_chains::shape::Scout::PlanFile { path, .. } => path,
+    }
+}
+
+/// The files whose changes matter at once.
+fn watched_files(shape: &NodeShape) -> Vec<PathBuf> {
+    let suspends = shape.units.values().filter_map(|unit| unit.suspend_file.clone());
+    let scouts = shape.scouts.iter().map(|scout| scout_path(scout).to_owned());
+    std::iter::once(shape.layout.config.clone()).chain(suspends).chain(scouts).collect()
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+async fn tick(interval: &mut Option<tokio::time::Interval>) {
+    if let Some(interval) = interval {
+        interval.tick().await;
+    }
+}

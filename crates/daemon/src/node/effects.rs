@@ -1,0 +1,251 @@
+//! Effects handed out: to units' tasks, to threads that may wait, to whoever listens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ov_chains::shape::{Output, Scout};
+use ov_engine::{Effect, Input, StepCall, StepReport, Wish};
+use ov_types::{Direction, EventKind, Origin, PlanId, Problem, ReleaseName, RunId, Step, Trigger, UnitName};
+use ov_vault::SignState;
+
+use super::{End, Keeper, Message, StepTask, scout_path};
+use crate::core::CoreError;
+use crate::notify::{Sources, Webhooks};
+use crate::probe::{self, Scene};
+use crate::prove::prove;
+use crate::scout::{self, Sighting};
+use crate::steps::{Workshop, carry_out};
+use crate::units::Command;
+
+impl Keeper {
+    pub(super) fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), CoreError> {
+        for effect in effects {
+            match effect {
+                Effect::Launch { unit, run } => self.launch(&unit, run),
+                Effect::Stop { unit, rule, .. } => self.tell_unit(&unit, Command::Stop { rule }),
+                Effect::EndOrphans { unit, rule } => self.tell_unit(&unit, Command::EndOrphans { rule }),
+                Effect::Consult => self.look_for_plans(true),
+                Effect::RunStep(call) => self.run_step(call),
+                Effect::AbandonStep { plan } => self.abandon_step(plan),
+                Effect::Tell(kind) => self.push(kind),
+                Effect::Paused => self.begin_job()?,
+                Effect::Exit => self.end = Some(End::Stopped),
+            }
+        }
+        self.show_live();
+        Ok(())
+    }
+
+    fn launch(&mut self, unit: &UnitName, run: RunId) {
+        let mark = self.log_mark(unit);
+        if let Some(here) = self.units.get_mut(unit) {
+            (here.mark, here.said) = (mark, crate::units::Said::default());
+        } else {
+            self.add_unit(unit.clone(), None);
+        }
+        let (shape, signed) = (Arc::clone(&self.shape), self.recorded_sign_state());
+        self.tell_unit(unit, Command::Launch { run, shape, signed });
+    }
+
+    fn tell_unit(&self, unit: &UnitName, command: Command) {
+        if let Some(here) = self.units.get(unit) {
+            here.task.tell(command);
+        }
+    }
+
+    pub(super) fn recorded_sign_state(&self) -> Option<SignState> {
+        let recorded = self.core.node().ledger().sign_state();
+        recorded.map(|(height, round, step)| SignState { height, round, step })
+    }
+
+    /// What the proof of a release and the metrics see of the node.
+    fn show_live(&mut self) {
+        for name in self.shape.units.keys() {
+            let up = self.core.node().unit_view(name).is_some_and(|view| view.since_ms.is_some());
+            self.handle.metrics.unit_up(name, up);
+        }
+        let Some(main) = self.core.node().unit_view(&UnitName::main()) else { return };
+        let has_readiness = self.shape.units.get(&UnitName::main()).is_some_and(|unit| unit.readiness.is_some());
+        let up = main.since_ms.map(|_| main.run);
+        let ready = up.is_some() && (!has_readiness || main.state == ov_types::UnitState::Ready);
+        self.live.send_if_modified(|live| {
+            let before = live.clone();
+            (live.main_up, live.main_ready, live.main_healthy) = (up, ready, main.healthy);
+            *live != before
+        });
+    }
+
+    // ---- plans ---------------------------------------------------------------------------------------------------
+
+    /// Looks where plans appear, and tells the engine; `consulted`: it waits for the answer.
+    pub(super) fn look_for_plans(&self, consulted: bool) {
+        let (disk, shape, messages) = (Arc::clone(&self.disk), Arc::clone(&self.shape), self.messages.clone());
+        let current = self.current_release();
+        drop(tokio::task::spawn_blocking(move || {
+            for scout in &shape.scouts {
+                let Scout::PlanFile { path, on_failure } = scout;
+                let origin = Origin::File { path: scout_path(scout).display().to_string() };
+                let input = match scout::look(&*disk, path) {
+                    Sighting::Found(found) if current.as_ref() == Some(&found.release) => continue,
+                    Sighting::Found(found) => Input::PlanSeen(Wish {
+                        release: found.release,
+                        trigger: Trigger::Halt { height: found.height },
+                        on_failure: *on_failure,
+                        origin,
+                        source: None,
+                        sha256: None,
+                        keep: true,
+                        replaces: None,
+                    }),
+                    Sighting::Absent => Input::PlanGone(origin),
+                    Sighting::NotYet(why) | Sighting::Unusable(why) => {
+                        tracing::warn!("the plan file {} is not used: {why}", path.display());
+                        continue;
+                    }
+                };
+                let _ = messages.blocking_send(Message::Input(input));
+            }
+            if consulted {
+                let _ = messages.blocking_send(Message::Input(Input::Consulted));
+            }
+        }));
+    }
+
+    // ---- steps ---------------------------------------------------------------------------------------------------
+
+    /// What steps, and work on the data, work with.
+    pub(super) fn workshop(&self, except: Option<PlanId>) -> Workshop {
+        let live =
+            self.core.node().ledger().entries().filter(|entry| !entry.is_over() && Some(entry.plan.id) != except);
+        let needed: Vec<ReleaseName> = live
+            .flat_map(|entry| std::iter::once(entry.plan.release.clone()).chain(entry.facts.previous.clone()))
+            .collect();
+        Workshop {
+            disk: Arc::clone(&self.disk),
+            clock: Arc::clone(&self.clock),
+            shape: Arc::clone(&self.shape),
+            needed,
+            recorded_sign_state: self.recorded_sign_state(),
+            height: self.core.node().height().map(|(height, _)| height),
+            plans: self
+                .core
+                .node()
+                .ledger()
+                .entries()
+                .filter(|entry| !entry.is_over())
+                .map(|entry| entry.plan.clone())
+                .collect(),
+            own: self.own_processes(),
+            abandoned: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// The daemon and the processes it looks after; the shims are its children or were its predecessor's.
+    fn own_processes(&self) -> Vec<u32> {
+        let units = self.shape.units.keys().filter_map(|unit| self.core.node().unit_view(unit)?.pid);
+        std::iter::once(std::process::id()).chain(units).collect()
+    }
+
+    fn run_step(&mut self, call: StepCall) {
+        let is_proof = call.step == Step::Prove && call.direction == Direction::Forward;
+        let shop = self.workshop(Some(call.plan.id));
+        let abandoned = Arc::clone(&shop.abandoned);
+        let earlier = self.steps.remove(&call.plan.id).map(|step| step.task);
+        let (messages, live) = (self.messages.clone(), self.live.subscribe());
+        let id = call.plan.id;
+        let task = tokio::spawn(async move {
+            // Steps of one plan are carried out one after the other.
+            if let Some(earlier) = earlier {
+                let _ = earlier.await;
+            }
+            let (plan, step, direction, attempt) = (call.plan.id, call.step, call.direction, call.attempt);
+            let result = if is_proof {
+                prove(Arc::clone(&shop.shape), Arc::clone(&shop.disk), call, live).await
+            } else {
+                let done = tokio::task::spawn_blocking(move || carry_out(&shop, &call)).await;
+                done.unwrap_or_else(|error| {
+                    let fault = Problem::permanent("OV-UPG-098", format!("take the step {step}"));
+                    Err(fault.cause(error.to_string()).hint("report this as a fault of the program"))
+                })
+            };
+            let report = StepReport { plan, step, direction, attempt, result };
+            let _ = messages.send(Message::Input(Input::Step(report))).await;
+        });
+        self.steps.insert(id, StepTask { task, abandoned, is_proof });
+    }
+
+    fn abandon_step(&mut self, plan: PlanId) {
+        if let Some(step) = self.steps.get(&plan) {
+            step.abandoned.store(true, Ordering::Relaxed);
+            if step.is_proof {
+                step.task.abort();
+            }
+        }
+    }
+
+    // ---- around units --------------------------------------------------------------------------------------------
+
+    /// Asks a run of main for its height, again and again, while it lives.
+    pub(super) fn poll_height(&mut self, run: RunId) {
+        if let Some(task) = self.height_task.take() {
+            task.abort();
+        }
+        let Some(probe) = self.shape.probes.height.clone() else { return };
+        let probes = &self.shape.probes;
+        let scene = Scene {
+            disk: Arc::clone(&self.disk),
+            release: self
+                .current_release()
+                .map_or_else(|| self.shape.layout.current.clone(), |release| self.shape.layout.releases.join(release)),
+            environment: Vec::new(),
+            directory: Some(self.shape.layout.home.clone()),
+            timeout: Duration::from_millis(probes.timeout_ms),
+        };
+        let every = Duration::from_millis(probes.height_every_ms.max(10));
+        let messages = self.messages.clone();
+        self.height_task = Some(tokio::spawn(async move {
+            loop {
+                if let Ok(height) = probe::height(&probe, &scene).await
+                    && messages.send(Message::Height(height, run)).await.is_err()
+                {
+                    return;
+                }
+                tokio::time::sleep(every).await;
+            }
+        }));
+    }
+
+    /// Compresses what the shim rotated, if that is wanted.
+    pub(super) fn compress_log(&self, unit: &UnitName) {
+        let Some(shape) = self.shape.units.get(unit) else { return };
+        let Output::Pump(log) = &shape.launch.output else { return };
+        if !log.compress {
+            return;
+        }
+        let (disk, path, unit) = (Arc::clone(&self.disk), log.path.clone(), unit.clone());
+        drop(tokio::spawn(async move {
+            if let Err(error) = crate::compress::compress_rotated_idly(disk, path).await {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                tracing::warn!("a rotated log of unit {unit} was not compressed: {error}{cause}");
+            }
+        }));
+    }
+
+    /// Starts the webhooks of the present configuration, in the place of those before.
+    pub(super) fn tell_webhooks(&mut self) {
+        let sources = Sources {
+            node: self.shape.name.clone(),
+            disk: Arc::clone(&self.disk),
+            folder: self.shape.layout.state.join("webhooks"),
+            events: Arc::clone(&self.handle.events),
+            metrics: Arc::clone(&self.handle.metrics),
+        };
+        self.webhooks = Some(Webhooks::start(&self.shape.webhooks, &sources));
+    }
+
+    /// Tells about a configuration that could not be used.
+    pub(super) fn refuse_configuration(&self, problem: &Problem) {
+        self.push(EventKind::ConfigurationRefused { problem: problem.clone() });
+    }
+}

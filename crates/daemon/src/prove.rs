@@ -1,0 +1,161 @@
+//! The proof of a new release: a gate, not a sleep.
+//!
+//! The right version answers; then main is up, ready and not unhealthy, and the height is beyond the trigger, all of it
+//! without a break for the soak time; and all within a bound. Owns nothing: it looks at the node through [`Live`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ov_chains::NodeShape;
+use ov_engine::StepCall;
+use ov_sys::Disk;
+use ov_types::record::StepFacts;
+use ov_types::{Height, Problem, RunId, Span};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::live::Live;
+use crate::probe::{Scene, version};
+
+/// A version command may fail on a busy machine; a wrong answer does not become right.
+const VERSION_TRIES: u32 = 3;
+const VERSION_PAUSE: Duration = Duration::from_millis(500);
+
+/// Proves that the release which was just started is what it should be.
+pub(crate) async fn prove(
+    shape: Arc<NodeShape>,
+    disk: Arc<dyn Disk>,
+    call: StepCall,
+    mut live: watch::Receiver<Live>,
+) -> Result<StepFacts, Problem> {
+    let deadline = Instant::now() + Duration::from_millis(shape.prove.within_ms);
+    let failed = |cause: String| {
+        Problem::transient("OV-UPG-032", format!("prove release {}", call.plan.release))
+            .cause(cause)
+            .state(format!("the node runs {}, unproven", call.plan.release))
+            .hint("`omnivisor logs main` tells what the new release says")
+    };
+    let said = prove_version(&shape, &disk, &call, deadline).await.map_err(failed)?;
+    let wanted = Wanted::of(&shape, &call, &live.borrow());
+    let soak = Duration::from_millis(shape.prove.soak_ms);
+    let mut missing = "nothing was seen yet".to_owned();
+    let proven = async {
+        let mut good: Option<(RunId, Instant)> = None;
+        loop {
+            let state = wanted.judge(&live.borrow_and_update());
+            good = match state {
+                Ok(run) => Some(good.filter(|(since_run, _)| *since_run == run).unwrap_or((run, Instant::now()))),
+                Err(lack) => {
+                    missing = lack;
+                    None
+                }
+            };
+            let Some((_, since)) = good else {
+                live.changed().await.ok()?;
+                continue;
+            };
+            tokio::select! {
+                () = sleep_until(since + soak) => return Some(()),
+                changed = live.changed() => changed.ok()?,
+            }
+        }
+    };
+    match timeout_at(deadline, proven).await {
+        Ok(Some(())) => {
+            let note = format!("{said}good for {}", Span::from_ms(shape.prove.soak_ms));
+            Ok(StepFacts::noted(note))
+        }
+        Ok(None) => Err(failed("the daemon is stopping".to_owned())),
+        Err(_) => Err(failed(format!("{missing}, {} after the start", Span::from_ms(shape.prove.within_ms)))),
+    }
+}
+
+async fn prove_version(
+    shape: &NodeShape,
+    disk: &Arc<dyn Disk>,
+    call: &StepCall,
+    deadline: Instant,
+) -> Result<String, String> {
+    let Some(probe) = &shape.probes.version else { return Ok(String::new()) };
+    let release: PathBuf = shape.layout.releases.join(&call.plan.release);
+    let scene = Scene {
+        disk: Arc::clone(disk),
+        release,
+        environment: Vec::new(),
+        directory: Some(shape.layout.home.clone()),
+        timeout: Duration::from_millis(shape.probes.timeout_ms),
+    };
+    let mut answer = version(probe, &call.plan.release, &scene).await;
+    for _ in 1..VERSION_TRIES {
+        if answer.ok || Instant::now() >= deadline {
+            break;
+        }
+        tokio::time::sleep(VERSION_PAUSE).await;
+        answer = version(probe, &call.plan.release, &scene).await;
+    }
+    if answer.ok { Ok(format!("{}; ", answer.message)) } else { Err(answer.message) }
+}
+
+/// What the node has to show.
+struct Wanted {
+    /// The height must be above this one; `None` when nobody asks the node for its height.
+    above: Option<Height>,
+}
+
+impl Wanted {
+    fn of(shape: &NodeShape, call: &StepCall, live: &Live) -> Self {
+        let asked = shape.probes.height.is_some();
+        // Without a height in the trigger, the chain has to move on from where it is now.
+        let from = call.plan.trigger.height().or(live.height.map(|(height, _)| height)).unwrap_or_default();
+        Self { above: asked.then_some(from) }
+    }
+
+    /// The run that shows everything, or what is missing.
+    fn judge(&self, live: &Live) -> Result<RunId, String> {
+        let run = live.main_up.ok_or("main is not up")?;
+        if !live.main_ready {
+            return Err("main is not ready".to_owned());
+        }
+        if live.main_healthy == Some(false) {
+            return Err("main is not healthy".to_owned());
+        }
+        match (self.above, live.height) {
+            (None, _) => Ok(run),
+            (Some(above), Some((height, from))) if from == run && height > above => Ok(run),
+            (Some(above), Some((height, from))) if from == run => {
+                Err(format!("the height stands at {height} and has to pass {above}"))
+            }
+            (Some(above), _) => Err(format!("the height is not known yet and has to pass {above}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(run: u64, height: Option<u64>) -> Live {
+        Live {
+            main_up: Some(RunId(run)),
+            main_ready: true,
+            main_healthy: None,
+            height: height.map(|height| (Height(height), RunId(run))),
+        }
+    }
+
+    #[test]
+    fn each_thing_that_is_missing_is_named() {
+        let wanted = Wanted { above: Some(Height(100)) };
+        assert_eq!(wanted.judge(&live(3, Some(101))), Ok(RunId(3)));
+        let lacks = |live: &Live| wanted.judge(live).unwrap_err();
+        assert!(lacks(&Live::default()).contains("not up"));
+        assert!(lacks(&Live { main_ready: false, ..live(3, Some(101)) }).contains("not ready"));
+        assert!(lacks(&Live { main_healthy: Some(false), ..live(3, Some(101)) }).contains("not healthy"));
+        assert!(lacks(&live(3, Some(100))).contains("stands at 100"));
+        assert!(lacks(&live(3, None)).contains("not known"));
+        let stale = Live { height: Some((Height(500), RunId(2))), ..live(3, None) };
+        assert!(lacks(&stale).contains("not known"), "a height seen from the old process proves nothing");
+        assert_eq!(Wanted { above: None }.judge(&live(3, None)), Ok(RunId(3)));
+    }
+}

@@ -1,0 +1,207 @@
+//! The daemon's beginning and end: the home is taken, the journal read, the doors opened, the node looked after.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ov_chains::NodeShape;
+use ov_supervise::ShimProgram;
+use ov_sys::disk::Lock;
+use ov_sys::{Clock, Disk, RealClock, RealDisk, durable};
+use ov_types::{ExitCode, Problem};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::api::{self, Listeners};
+use crate::core::Core;
+use crate::event_log::EventLog;
+use crate::metrics::Metrics;
+use crate::node::{End, Inbox, Keeper, MESSAGES_MAX, Parts, Signal};
+use crate::request::NodeHandle;
+use crate::steps::{of_release, of_vault, release_layout};
+use crate::systemd::ServiceManager;
+use crate::units::Ground;
+
+/// What `omnivisor run` is told.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The node's home.
+    pub home: PathBuf,
+    /// Its configuration, if not at the usual place.
+    pub config: Option<PathBuf>,
+    /// Our own program file, which is also the shim.
+    pub program: PathBuf,
+}
+
+/// How a daemon ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// As told; nothing runs, or the units were to stay.
+    Well,
+    /// It could not begin, or not go on. What an operator should see, and the exit code.
+    Badly(Problem, ExitCode),
+    /// Another program file is to take over, with the same arguments.
+    Replaced(PathBuf),
+}
+
+/// Looks after a node until told to end.
+pub fn run(options: &RunOptions) -> Ended {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = runtime.map_err(|error| {
+        let problem = Problem::transient("OV-RUN-001", "start the daemon").because(&error);
+        (problem.state("nothing was started"), ExitCode::Failed)
+    });
+    let ended = ended.and_then(|runtime| {
+        let ended = runtime.block_on(look_after(options));
+        // Threads that wait for a disk are not waited for: what they do is safe to be cut off anywhere.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
+        Ok(End::Stopped | End::Left) => Ended::Well,
+        Ok(End::Replaced(program)) => Ended::Replaced(program),
+        Err((problem, code)) => Ended::Badly(problem, code),
+    }
+}
+
+type Failure = (Problem, ExitCode);
+
+async fn look_after(options: &RunOptions) -> Result<End, Failure> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let clock: Arc<dyn Clock> = Arc::new(RealClock);
+    let shape = ov_chains::load(&*disk, &options.home, options.config.as_deref())
+        .map_err(|error| (error.problem().state("nothing was started"), ExitCode::Configuration))?;
+    let _lock = take_home(&*disk, &shape)?;
+    tidy_up(&*disk, &shape)?;
+    let events = EventLog::open(Arc::clone(&disk), &shape.layout.events())
+        .map_err(|error| cannot("keep the events", &shape.layout.events(), &error))?;
+    let metrics = Arc::new(Metrics::new(crate::VERSION, &shape.name, &shape.chain));
+    let boot = ov_sys::host::boot_id().unwrap_or_default();
+    let core = Core::open(
+        Arc::clone(&disk),
+        &shape.layout.journal(),
+        shape.engine.clone(),
+        crate::VERSION,
+        &boot,
+        clock.now(),
+    )
+    .map_err(|error| {
+        let problem = Problem::permanent("OV-JRN-002", "take the node over").because(&error).hint(error.hint());
+        (problem.state("nothing was started; a unit that runs goes on running"), ExitCode::Damaged)
+    })?;
+    let listeners = Listeners::open(&*disk, &shape.layout.state, shape.metrics_listen)
+        .await
+        .map_err(|error| cannot("open the control socket", &shape.layout.socket(), &error))?;
+    let manager = ServiceManager::from_environment().unwrap_or_else(|error| {
+        tracing::warn!("the service manager cannot be told anything: {error}");
+        ServiceManager::default()
+    });
+    let (handle, requests) = NodeHandle::new(Arc::new(events), metrics);
+    let (close, closed) = oneshot::channel::<()>();
+    let server = tokio::spawn(api::serve(listeners, handle.clone(), async {
+        let _ = closed.await;
+    }));
+    let ended = keep(options, shape, core, (disk, clock), handle, requests, manager).await;
+    drop(close);
+    // Whoever waits for an answer still gets it.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), server).await;
+    ended
+}
+
+async fn keep(
+    options: &RunOptions,
+    shape: NodeShape,
+    core: Core,
+    (disk, clock): (Arc<dyn Disk>, Arc<dyn Clock>),
+    handle: NodeHandle,
+    requests: mpsc::Receiver<crate::request::Request>,
+    manager: ServiceManager,
+) -> Result<End, Failure> {
+    let (messages_in, messages) = mpsc::channel(MESSAGES_MAX);
+    let (shims_in, shims) = mpsc::channel(MESSAGES_MAX);
+    let (reports_in, reports) = mpsc::channel(MESSAGES_MAX);
+    let signals = listen_to_signals().map_err(|error| cannot("listen to signals", &options.home, &error))?;
+    let shim = ShimProgram {
+        program: options.program.clone(),
+        arguments: vec!["shim".into()],
+        inherit_stdin: true,
+        inherit_output: true,
+    };
+    let ground = Ground { disk: Arc::clone(&disk), shim, events: shims_in, reports: reports_in };
+    let parts = Parts {
+        shape: Arc::new(shape),
+        core,
+        disk,
+        clock,
+        handle,
+        manager,
+        ground,
+        messages: messages_in,
+        config: options.config.clone(),
+    };
+    let inbox = Inbox { requests, messages, shims, reports, signals };
+    Keeper::new(parts).run(inbox).await.map_err(|error| {
+        let problem = Problem::permanent("OV-JRN-003", "look after the node any longer").because(&error);
+        let problem = problem.hint(error.hint());
+        (problem.state("a unit that runs goes on running; nothing is decided any more"), ExitCode::Damaged)
+    })
+}
+
+/// Makes our own folder and locks it: one daemon per home.
+fn take_home(disk: &dyn Disk, shape: &NodeShape) -> Result<Box<dyn Lock>, Failure> {
+    let state = &shape.layout.state;
+    durable::make_directories(disk, state, 0o700).map_err(|error| cannot("use the home", state, &error))?;
+    let path = shape.layout.lock();
+    match disk.lock(&path) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => {
+            let problem = Problem::permanent("OV-RUN-002", "take the node over")
+                .cause(format!("another daemon holds {}", path.display()))
+                .state("that daemon looks after the node; nothing was changed")
+                .hint(format!("`omnivisor status --home {}` asks it", shape.layout.home.display()));
+            Err((problem, ExitCode::AlreadyRunning))
+        }
+        Err(error) => Err(cannot("lock the home", &path, &error)),
+    }
+}
+
+/// Finishes or undoes what an earlier daemon was in the middle of, before anything is started.
+fn tidy_up(disk: &dyn Disk, shape: &NodeShape) -> Result<(), Failure> {
+    let layout = &shape.layout;
+    let stopped = |problem: Problem| (problem.state("nothing was started"), ExitCode::Failed);
+    ov_vault::repair(disk, &layout.data)
+        .map_err(|error| stopped(of_vault("finish a restore that was interrupted", &error)))?;
+    ov_vault::sweep(disk, &layout.snapshots)
+        .map_err(|error| stopped(of_vault("remove what an interrupted snapshot left", &error)))?;
+    ov_release::sweep(disk, &release_layout(shape))
+        .map_err(|error| stopped(of_release("remove what interrupted staging left", &error)))
+}
+
+fn cannot(action: &str, path: &Path, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let problem = Problem::transient("OV-RUN-003", format!("{action} {}", path.display()))
+        .because(error)
+        .state("nothing was started; a unit that runs goes on running")
+        .hint("check that the home exists, is writable for this user, and that its disk has room");
+    (problem, ExitCode::Failed)
+}
+
+/// Signals in the order they come. SIGPIPE is ignored by the standard library already.
+fn listen_to_signals() -> std::io::Result<mpsc::Receiver<Signal>> {
+    let (tell, told) = mpsc::channel(8);
+    let meanings = [
+        (SignalKind::terminate(), Signal::Stop),
+        (SignalKind::interrupt(), Signal::Stop),
+        (SignalKind::quit(), Signal::Stop),
+        (SignalKind::hangup(), Signal::Reload),
+    ];
+    for (kind, meaning) in meanings {
+        let (mut signals, tell) = (signal(kind)?, tell.clone());
+        drop(tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                if tell.send(meaning).await.is_err() {
+                    return;
+                }
+            }
+        }));
+    }
+    Ok(told)
+}

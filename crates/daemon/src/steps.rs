@@ -1,0 +1,187 @@
+//! The steps of an upgrade that touch files and programs: each with probe, apply, verify and undo.
+//!
+//! All of them are idempotent, and none remembers anything: what an undo needs stands in the facts that earlier steps
+//! left in the journal. [`carry_out`] is the only caller, in the daemon, in the simulator and in the step matrix.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ov_chains::NodeShape;
+use ov_engine::StepCall;
+use ov_sys::{Clock, Disk};
+use ov_types::record::StepFacts;
+use ov_types::{Direction, Finding, Height, Plan, Problem, ReleaseName, Step};
+use ov_vault::SignState;
+
+use crate::doctor::{self, Depth, DoctorInput};
+
+mod commit;
+mod examine;
+mod keep;
+mod migrate;
+mod recheck;
+mod stage;
+mod switch;
+
+pub(crate) use keep::{data_rules, describe, of_vault, take};
+pub(crate) use stage::{of_release, stage};
+
+/// What every step works with.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// The node.
+    pub shape: Arc<NodeShape>,
+    /// Releases that must stay: those of plans that are not over.
+    pub needed: Vec<ReleaseName>,
+    /// What the validator was last seen to have signed.
+    pub recorded_sign_state: Option<SignState>,
+    /// The last height seen.
+    pub height: Option<Height>,
+    /// Plans that are not over.
+    pub plans: Vec<Plan>,
+    /// The daemon and the processes it looks after.
+    pub own: Vec<u32>,
+    /// Set when the result is no longer wanted.
+    pub abandoned: Arc<AtomicBool>,
+}
+
+impl Workshop {
+    /// Where releases lie.
+    pub fn layout(&self) -> ov_release::Layout {
+        release_layout(&self.shape)
+    }
+
+    /// Has the doctor look.
+    pub fn examine(&self, plan: Option<&Plan>, release: Option<&ReleaseName>, depth: Depth) -> Vec<Finding> {
+        doctor::examine(&DoctorInput {
+            disk: &*self.disk,
+            shape: &self.shape,
+            layout: self.layout(),
+            depth,
+            now: self.clock.now(),
+            plan,
+            release,
+            plans: &self.plans,
+            height: self.height,
+            recorded_sign_state: self.recorded_sign_state,
+            own: &self.own,
+        })
+    }
+
+    /// The directory of a release.
+    pub fn release_directory(&self, release: &ReleaseName) -> PathBuf {
+        self.shape.layout.releases.join(release)
+    }
+
+    /// The program of a release, relative to its directory, if main is launched through `current`.
+    pub fn program_in_release(&self) -> Option<String> {
+        program_in_release(&self.shape)
+    }
+
+    /// What the data says of its format, if the chain has such a marker.
+    pub(crate) fn format_marker(&self) -> Result<Option<String>, Problem> {
+        let Some(path) = &self.shape.keep.format_file else { return Ok(None) };
+        ov_vault::format_marker(&*self.disk, path)
+            .map_err(|error| keep::of_vault("read the data's format marker", &error))
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+}
+
+/// Where the releases of a node lie.
+pub fn release_layout(shape: &NodeShape) -> ov_release::Layout {
+    let layout = &shape.layout;
+    ov_release::Layout {
+        releases: layout.releases.clone(),
+        current: layout.current.clone(),
+        placed: std::collections::BTreeMap::new(),
+    }
+}
+
+/// The program of a release, relative to its directory, if main is launched through `current` or `{release}`.
+pub fn program_in_release(shape: &NodeShape) -> Option<String> {
+    let marker = PathBuf::from("/\u{1}release");
+    let main = shape.units.get(&ov_types::UnitName::main())?;
+    let program = main.launch.program.fill_path(&marker);
+    let inside = program.strip_prefix(&marker).or_else(|_| program.strip_prefix(&shape.layout.current)).ok()?;
+    inside.to_str().map(str::to_owned)
+}
+
+/// One step.
+trait Work {
+    /// What the step found out, if its effect is there already: then it is not applied again.
+    fn probe(&self, shop: &Workshop, call: &StepCall) -> Result<Option<StepFacts>, Problem>;
+    /// Brings the effect about.
+    fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem>;
+    /// Reads back what was brought about.
+    fn verify(&self, shop: &Workshop, call: &StepCall) -> Result<(), Problem>;
+    /// Takes the effect back. It may not be there, or only half.
+    fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem>;
+}
+
+fn work_of(step: Step) -> Option<&'static dyn Work> {
+    match step {
+        Step::Stage => Some(&stage::Stage),
+        Step::Examine => Some(&examine::Examine),
+        Step::Recheck => Some(&recheck::Recheck),
+        Step::Keep => Some(&keep::Keep),
+        Step::Switch => Some(&switch::Switch),
+        Step::Migrate => Some(&migrate::Migrate),
+        Step::Commit => Some(&commit::Commit),
+        // Carried out by the units themselves, and by the proof.
+        Step::Stop | Step::Start | Step::Prove => None,
+    }
+}
+
+/// Carries out a step, forward or backward.
+pub fn carry_out(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+    let Some(work) = work_of(call.step) else { return Ok(StepFacts::default()) };
+    if call.direction == Direction::Backward {
+        crash_point(call, "undo");
+        let facts = work.undo(shop, call)?;
+        crash_point(call, "undone");
+        return Ok(facts);
+    }
+    crash_point(call, "begin");
+    let facts = match work.probe(shop, call)? {
+        Some(facts) => facts,
+        None => work.apply(shop, call)?,
+    };
+    crash_point(call, "applied");
+    if shop.is_abandoned() {
+        return Err(Problem::transient("OV-UPG-042", format!("finish {}", call.step)).cause("it was given up"));
+    }
+    work.verify(shop, call)?;
+    crash_point(call, "verified");
+    Ok(facts)
+}
+
+/// The edges of steps at which the crash matrix kills the program.
+pub const CRASH_EDGES: [&str; 5] = ["begin", "applied", "verified", "undo", "undone"];
+
+fn crash_point(call: &StepCall, edge: &str) {
+    ov_sys::crash_point::reach(&format!("step.{}.{edge}", call.step));
+}
+
+/// The state of the node as a sentence, for problems in the window: what runs is decided by where the upgrade is.
+fn state_at(call: &StepCall) -> String {
+    let from = call.facts.previous.as_ref().map_or_else(|| "the old release".to_owned(), ToString::to_string);
+    match (call.step, call.direction) {
+        (step, Direction::Forward) if step <= Step::Recheck => {
+            "the node runs as before; nothing was changed".to_owned()
+        }
+        (Step::Keep, Direction::Forward) => format!("the node is stopped; `current` still names {from}"),
+        (Step::Switch | Step::Migrate, Direction::Forward) => {
+            format!("the node is stopped between {from} and {}", call.plan.release)
+        }
+        (Step::Commit, Direction::Forward) => format!("the node runs {}, proven", call.plan.release),
+        _ => format!("the node is on its way back to {from}"),
+    }
+}

@@ -1,0 +1,52 @@
+//! Commit: what is not needed any more is tidied away: snapshots and releases beyond what is to be kept.
+
+use std::collections::BTreeSet;
+
+use ov_engine::StepCall;
+use ov_types::Problem;
+use ov_types::record::StepFacts;
+
+use super::keep::of_vault;
+use super::{Work, Workshop, state_at};
+
+pub(super) struct Commit;
+
+impl Work for Commit {
+    fn probe(&self, _: &Workshop, _: &StepCall) -> Result<Option<StepFacts>, Problem> {
+        Ok(None)
+    }
+
+    fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        let snapshots = prune_snapshots(shop, call).map_err(|problem| problem.state(state_at(call)))?;
+        let mut protected: BTreeSet<_> = shop.needed.iter().cloned().collect();
+        protected.insert(call.plan.release.clone());
+        protected.extend(call.facts.previous.clone());
+        let keep_last = shop.shape.releases_keep_last as usize;
+        let releases = ov_release::prune(&*shop.disk, &shop.layout(), keep_last, &protected)
+            .map_err(|error| super::stage::of_release("remove old releases", &error).state(state_at(call)))?;
+        Ok(StepFacts::noted(format!("removed {snapshots} old snapshots and {} old releases", releases.len())))
+    }
+
+    fn verify(&self, _: &Workshop, _: &StepCall) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn undo(&self, _: &Workshop, _: &StepCall) -> Result<StepFacts, Problem> {
+        Ok(StepFacts::default())
+    }
+}
+
+fn prune_snapshots(shop: &Workshop, call: &StepCall) -> Result<usize, Problem> {
+    let layout = &shop.shape.layout;
+    let wanted = shop.shape.snapshots;
+    let retention = ov_vault::Retention {
+        keep_last: wanted.keep_last as usize,
+        keep_for_ms: wanted.keep_for_ms,
+        bytes_max: wanted.max_bytes,
+    };
+    let protected = call.facts.snapshot.iter().cloned().collect();
+    let now_ms = shop.clock.now().wall_ms;
+    ov_vault::prune(&*shop.disk, &layout.snapshots, retention, &protected, now_ms)
+        .map(|removed| removed.len())
+        .map_err(|error| of_vault("remove old snapshots", &error))
+}

@@ -1,0 +1,82 @@
+//! Migrate: the hook that prepares the data for the new release has run.
+//!
+//! A hook must bear being run twice: a daemon that died while it ran cannot know how far it came. What it did to the
+//! data is taken back by the undo of the switch, which restores the snapshot.
+
+use std::time::Duration;
+
+use ov_engine::StepCall;
+use ov_sys::process::{Ending, Program, run};
+use ov_types::Problem;
+use ov_types::record::StepFacts;
+
+use super::{Work, Workshop, state_at};
+
+/// How much of what a hook prints is kept.
+const OUTPUT_BYTES_MAX: usize = 16 * 1024;
+
+pub(super) struct Migrate;
+
+impl Work for Migrate {
+    fn probe(&self, shop: &Workshop, _: &StepCall) -> Result<Option<StepFacts>, Problem> {
+        Ok(shop.shape.migrate.is_none().then(StepFacts::default))
+    }
+
+    fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        let Some(hook) = &shop.shape.migrate else { return Ok(StepFacts::default()) };
+        let release = shop.release_directory(&call.plan.release);
+        let program = Program {
+            environment: environment(shop, call),
+            directory: Some(shop.shape.layout.home.clone()),
+            timeout: Duration::from_millis(hook.timeout_ms),
+            output_bytes_max: OUTPUT_BYTES_MAX,
+            ..Program::new(hook.program.fill_path(&release))
+        }
+        .arguments(hook.args.iter().map(|argument| argument.fill(&release)));
+        let failed = |cause: String| {
+            Problem::transient("OV-UPG-024", "run the hook that prepares the data")
+                .cause(cause)
+                .state(state_at(call))
+                .hint("run the hook by hand to see what it wants, then `omnivisor upgrade retry`")
+        };
+        let output = run(&program).map_err(|error| failed(error.to_string()))?;
+        let said = last_line(&output.stderr).or_else(|| last_line(&output.stdout));
+        match output.ending {
+            Ending::Exited(0) => Ok(StepFacts::noted(said.unwrap_or_else(|| "the hook is done".to_owned()))),
+            Ending::Exited(code) => Err(failed(format!("exit code {code}: {}", said.unwrap_or_default()))),
+            Ending::Signaled(signal) => Err(failed(format!("signal {signal}: {}", said.unwrap_or_default()))),
+            Ending::TimedOut => {
+                Err(failed(format!("it took longer than {}", ov_types::Span::from_ms(hook.timeout_ms))))
+            }
+        }
+    }
+
+    fn verify(&self, _: &Workshop, _: &StepCall) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn undo(&self, _: &Workshop, _: &StepCall) -> Result<StepFacts, Problem> {
+        Ok(StepFacts::default())
+    }
+}
+
+fn environment(shop: &Workshop, call: &StepCall) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    let layout = &shop.shape.layout;
+    let mut variables = vec![
+        ("OMNIVISOR_HOME".into(), layout.home.clone().into_os_string()),
+        ("OMNIVISOR_DATA".into(), layout.data.clone().into_os_string()),
+        ("OMNIVISOR_RELEASE".into(), call.plan.release.as_str().into()),
+    ];
+    if let Some(height) = call.plan.trigger.height() {
+        variables.push(("OMNIVISOR_HEIGHT".into(), height.to_string().into()));
+    }
+    if let Some(previous) = &call.facts.previous {
+        variables.push(("OMNIVISOR_PREVIOUS_RELEASE".into(), previous.as_str().into()));
+    }
+    variables
+}
+
+fn last_line(output: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(output);
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(|line| line.chars().take(400).collect())
+}

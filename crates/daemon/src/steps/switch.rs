@@ -1,0 +1,95 @@
+//! Switch: `current` names the new release, by one rename. Its undo first makes the data fit for the old release.
+
+use ov_engine::StepCall;
+use ov_release::CurrentRelease;
+use ov_types::Problem;
+use ov_types::record::StepFacts;
+use ov_vault::RestoreRequest;
+
+use super::keep::{data_rules, of_vault};
+use super::{Work, Workshop, state_at};
+
+pub(super) struct Switch;
+
+impl Work for Switch {
+    /// Never taken for done: switching to where one is only syncs, which a try that died may have missed.
+    fn probe(&self, _: &Workshop, _: &StepCall) -> Result<Option<StepFacts>, Problem> {
+        Ok(None)
+    }
+
+    fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        let summary = format!("switch to {}", call.plan.release);
+        ov_release::switch(&*shop.disk, &shop.layout(), &call.plan.release)
+            .map_err(|error| super::stage::of_release(&summary, &error).state(state_at(call)))?;
+        Ok(StepFacts::default())
+    }
+
+    fn verify(&self, shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
+        let summary = format!("switch to {}", call.plan.release);
+        let current = ov_release::current(&*shop.disk, &shop.layout())
+            .map_err(|error| super::stage::of_release(&summary, &error).state(state_at(call)))?;
+        if current == CurrentRelease::Release(call.plan.release.clone()) {
+            return Ok(());
+        }
+        Err(Problem::transient("OV-UPG-022", summary)
+            .cause(format!("reading it back: `current` is {current:?}"))
+            .state(state_at(call))
+            .hint("look at the link `current` and at who else writes it"))
+    }
+
+    fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        let restored = make_data_fit(shop, call)?;
+        let Some(previous) = &call.facts.previous else {
+            return Ok(StepFacts::noted("no release ran before, so `current` stays as it is"));
+        };
+        let summary = format!("switch back to {previous}");
+        ov_release::switch(&*shop.disk, &shop.layout(), previous)
+            .map_err(|error| super::stage::of_release(&summary, &error).state(state_at(call)))?;
+        Ok(restored)
+    }
+}
+
+/// Whether the new release changed the format of the data, so that the old one must not see it.
+fn data_was_raised(shop: &Workshop, call: &StepCall) -> Result<bool, Problem> {
+    if shop.shape.keep.format_file.is_some() {
+        return Ok(shop.format_marker()? != call.facts.format);
+    }
+    // Nothing tells the format: a hook that prepared the data for the new release counts as a change of it.
+    Ok(shop.shape.migrate.is_some())
+}
+
+/// Puts the snapshot back if the data was raised. The sign state only goes up.
+fn make_data_fit(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+    let summary = "give the old release its data back";
+    let fail = |error: &ov_vault::VaultError| of_vault(summary, error).state(state_at(call));
+    let layout = &shop.shape.layout;
+    let rules = data_rules(&shop.shape).map_err(|problem| problem.state(state_at(call)))?;
+    if let Some(id) = &call.facts.snapshot
+        && let Some(done) =
+            ov_vault::already_restored(&*shop.disk, &layout.data, id, &rules).map_err(|error| fail(&error))?
+    {
+        let kept = done.kept.map(|path| path.display().to_string()).unwrap_or_default();
+        return Ok(StepFacts::noted(format!("snapshot {id} was restored; the new release's data is kept at {kept}")));
+    }
+    if !data_was_raised(shop, call)? {
+        return Ok(StepFacts::default());
+    }
+    let Some(id) = call.facts.snapshot.clone() else {
+        return Err(Problem::permanent("OV-UPG-023", summary)
+            .cause("the new release changed the data's format, and no snapshot was taken before")
+            .state("the node is stopped; the data is as the new release left it")
+            .hint("restore data that the old release can read, or go forward with a new plan"));
+    };
+    let recorded = shop.recorded_sign_state;
+    let request = RestoreRequest {
+        snapshots: &layout.snapshots,
+        id: id.clone(),
+        data: &layout.data,
+        rules: &rules,
+        recorded,
+        is_foreign: false,
+    };
+    let restored = ov_vault::restore(&*shop.disk, &request, &mut |_| {}).map_err(|error| fail(&error))?;
+    let kept = restored.kept.map(|path| path.display().to_string()).unwrap_or_default();
+    Ok(StepFacts::noted(format!("snapshot {id} was restored; the new release's data is kept at {kept}")))
+}

@@ -1,0 +1,199 @@
+//! Units seen from the node task: one small task per unit carries launches and stops to its shim, so that a slow shim
+//! or disk never holds the node. What the shims say comes back as events over one channel.
+
+mod accounts;
+mod cgroup;
+mod find;
+mod launch;
+mod watchers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ov_chains::NodeShape;
+use ov_engine::UnitReport;
+use ov_supervise::{LogSettings, Scope, Shim, ShimEvent, ShimProgram, ShimState};
+use ov_sys::Disk;
+use ov_types::{RunId, StopRule, UnitName};
+use ov_vault::SignState;
+use tokio::sync::mpsc;
+
+pub(crate) use find::{Discovered, discover, status_of};
+pub(crate) use launch::log_settings;
+pub(crate) use watchers::{Said, Watchers};
+
+/// Commands that may wait for a unit's task; the engine gives one at a time, and a hurried stop after a stop.
+const COMMANDS_MAX: usize = 16;
+
+/// What every unit's task works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// How a shim is started.
+    pub(crate) shim: ShimProgram,
+    /// Where shims' events go.
+    pub(crate) events: mpsc::Sender<(UnitName, ShimEvent)>,
+    /// Where a unit's task reports what no shim says.
+    pub(crate) reports: mpsc::Sender<(UnitName, UnitReport)>,
+}
+
+/// What a unit's task is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Launch it, by the shape as it is now.
+    Launch { run: RunId, shape: Arc<NodeShape>, signed: Option<SignState> },
+    /// End its tree.
+    Stop { rule: StopRule },
+    /// End what a dead shim left.
+    EndOrphans { rule: StopRule },
+    /// Its last exit was taken in.
+    Acknowledge { run: RunId },
+    /// Its log is kept by other rules.
+    Log(LogSettings),
+}
+
+/// The way to a unit's task.
+#[derive(Debug)]
+pub(crate) struct UnitTask {
+    commands: mpsc::Sender<Command>,
+    task: tokio::task::JoinHandle<Option<Shim>>,
+}
+
+impl UnitTask {
+    /// Starts the task of a unit, with its shim if one was adopted.
+    pub(crate) fn start(unit: UnitName, directory: PathBuf, ground: Ground, adopted: Option<Shim>) -> Self {
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let worker = Worker { unit, directory, ground, shim: adopted };
+        Self { commands, task: tokio::spawn(worker.run(inbox)) }
+    }
+
+    /// Passes a command on. A full queue means a stuck shim; the engine's own bounds tell about that.
+    pub(crate) fn tell(&self, command: Command) {
+        if let Err(error) = self.commands.try_send(command) {
+            tracing::warn!("a command for a unit was dropped: {error}");
+        }
+    }
+
+    /// Ends the task; an idle shim is told to go.
+    pub(crate) async fn close(self) {
+        drop(self.commands);
+        if let Ok(Some(shim)) = self.task.await {
+            let _ = shim.quit().await;
+        }
+    }
+}
+
+struct Worker {
+    unit: UnitName,
+    directory: PathBuf,
+    ground: Ground,
+    shim: Option<Shim>,
+}
+
+impl Worker {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) -> Option<Shim> {
+        while let Some(command) = inbox.recv().await {
+            match command {
+                Command::Launch { run, shape, signed } => {
+                    if let Err(refusal) = self.launch(run, shape, signed).await {
+                        let launch::Refusal { message, is_unsafe } = refusal;
+                        self.report(UnitReport::LaunchFailed { run, message, is_unsafe }).await;
+                    }
+                }
+                Command::Stop { rule } => self.stop(rule).await,
+                Command::EndOrphans { rule } => self.end_orphans(rule).await,
+                Command::Acknowledge { run } => {
+                    if let Some(shim) = &self.shim {
+                        let _ = shim.acknowledge(run.0).await;
+                    }
+                }
+                Command::Log(settings) => {
+                    if let Some(shim) = &self.shim {
+                        let _ = shim.log_settings(settings).await;
+                    }
+                }
+            }
+        }
+        self.shim
+    }
+
+    async fn report(&self, report: UnitReport) {
+        let _ = self.ground.reports.send((self.unit.clone(), report)).await;
+    }
+
+    async fn launch(
+        &mut self,
+        run: RunId,
+        shape: Arc<NodeShape>,
+        signed: Option<SignState>,
+    ) -> Result<(), launch::Refusal> {
+        let (disk, unit) = (Arc::clone(&self.ground.disk), self.unit.clone());
+        let directory = self.directory.clone();
+        let composed =
+            tokio::task::spawn_blocking(move || launch::compose(&*disk, &shape, &unit, run, signed, &directory));
+        let spec = composed.await.map_err(|error| launch::Refusal::plain(error.to_string()))??;
+        if self.shim.is_none() {
+            self.open().await.map_err(|error| launch::Refusal::of(&error))?;
+        }
+        let Some(shim) = &self.shim else { return Err(launch::Refusal::plain("there is no shim")) };
+        let launched = shim.launch(spec).await;
+        if launched.is_err() {
+            // A shim that refuses, or is gone, is looked at afresh next time.
+            self.shim = None;
+        }
+        launched.map_err(|error| launch::Refusal::of(&error))
+    }
+
+    async fn open(&mut self) -> Result<ShimState, ov_supervise::SuperviseError> {
+        let Ground { shim, events, .. } = &self.ground;
+        let (opened, state) = Shim::open(self.unit.clone(), &self.directory, shim, events.clone()).await?;
+        self.shim = Some(opened);
+        Ok(state)
+    }
+
+    async fn stop(&mut self, rule: StopRule) {
+        let Some(shim) = &self.shim else { return };
+        let grace = Duration::from_millis(rule.grace_ms);
+        if let Err(error) = shim.stop(rule.signal, grace, Scope::Group).await {
+            tracing::warn!("unit {} could not be told to stop: {error}", self.unit);
+        }
+    }
+
+    /// After the connection to the shim was lost. A shim that lives after all is asked to end the unit; otherwise what
+    /// it left is found and ended here. Either way the unit is down afterwards, or it is not reported so.
+    async fn end_orphans(&mut self, rule: StopRule) {
+        self.shim = None;
+        let grace = Duration::from_millis(rule.grace_ms);
+        loop {
+            let ended = if find::shim_lives(&self.directory) {
+                self.end_through_shim(rule).await
+            } else {
+                ov_supervise::end_orphans(&self.directory, rule.signal, grace).await.map(|()| true)
+            };
+            match ended {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => tracing::error!("processes of unit {} are left and cannot be ended: {error}", self.unit),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        self.report(UnitReport::OrphansGone).await;
+    }
+
+    async fn end_through_shim(&mut self, rule: StopRule) -> Result<bool, ov_supervise::SuperviseError> {
+        let state = self.open().await?;
+        if !find::has_processes(state.phase) {
+            return Ok(true);
+        }
+        self.stop(rule).await;
+        let bound = Duration::from_millis(rule.grace_ms) + Duration::from_secs(30);
+        let gone = async {
+            while ov_supervise::last_run(&self.directory)?.is_some_and(|run| find::has_processes(run.phase)) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Ok(true)
+        };
+        tokio::time::timeout(bound, gone).await.unwrap_or(Ok(false))
+    }
+}

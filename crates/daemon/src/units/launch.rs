@@ -1,0 +1,179 @@
+//! From a unit's shape to what its shim is to launch, and the last look at whether it may be.
+//!
+//! A validator is launched only when what it has signed is known and not below what it was last seen to have signed.
+//! The lease on its key is taken by the shim, which holds it until nothing of the unit is left, whatever becomes of us.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use ov_chains::NodeShape;
+use ov_chains::shape::{LaunchShape, Output, SignerShape, Stdin};
+use ov_supervise::{LogSettings, Output as ShimOutput, ResourceLimit, Spec, SuperviseError};
+use ov_sys::Disk;
+use ov_types::{RunId, UnitName};
+use ov_vault::SignState;
+
+use super::{accounts, cgroup};
+
+/// How long what a main process leaves behind has between SIGTERM and SIGKILL.
+const LEFTOVER_GRACE_MS: u64 = 5_000;
+
+/// Where locks that hold for a whole host are kept, the first that is there.
+const LEASE_DIRECTORIES: [&str; 3] = ["/run/lock", "/var/lock", "/tmp"];
+
+const KEY_BYTES_MAX: u64 = 1 << 20;
+
+/// Why a unit is not launched.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    /// Trying again without a person would be dangerous.
+    pub(super) is_unsafe: bool,
+}
+
+impl Refusal {
+    pub(super) fn plain(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_unsafe: false }
+    }
+
+    pub(super) fn of(error: &SuperviseError) -> Self {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            message = format!("{message}: {cause}");
+            source = cause.source();
+        }
+        Self::plain(message)
+    }
+}
+
+/// Puts together what the shim needs to know.
+pub(super) fn compose(
+    disk: &dyn Disk,
+    shape: &NodeShape,
+    unit: &UnitName,
+    run: RunId,
+    signed: Option<SignState>,
+    unit_directory: &Path,
+) -> Result<Spec, Refusal> {
+    let Some(unit_shape) = shape.units.get(unit) else {
+        return Err(Refusal::plain("the configuration does not name it any more"));
+    };
+    let launch = &unit_shape.launch;
+    // `current` is followed here once, so that the process keeps its release whatever the link says later.
+    let release = current_release(disk, shape);
+    let account = accounts::look_up(disk, launch.user.as_deref(), launch.group.as_deref()).map_err(Refusal::plain)?;
+    let leases = if unit.is_main() { guard(disk, shape.signer.as_ref(), signed)? } else { Vec::new() };
+    Ok(Spec {
+        run: run.0,
+        program: launch.program.fill_path(&release),
+        arg0: None,
+        arguments: launch.args.iter().map(|argument| argument.fill(&release).into()).collect(),
+        environment: environment(disk, launch, &release)?,
+        working_directory: Some(launch.cwd.fill_path(&release)),
+        user: account.user,
+        group: account.group,
+        supplementary_groups: account.supplementary,
+        umask: launch.umask,
+        limits: limits(launch),
+        nice: launch.nice,
+        oom_score_adjust: launch.oom_score_adjust,
+        inherit_stdin: launch.stdin == Stdin::Inherit,
+        output: output(launch),
+        cgroup: cgroup::of_unit(disk, unit_directory, unit),
+        leases,
+        notify: launch.notify,
+        leftover_grace_ms: LEFTOVER_GRACE_MS,
+    })
+}
+
+/// The directory of the release that `current` names.
+pub(super) fn current_release(disk: &dyn Disk, shape: &NodeShape) -> PathBuf {
+    let current = &shape.layout.current;
+    match disk.read_link(current) {
+        Ok(text) => current.parent().unwrap_or(Path::new("/")).join(text),
+        Err(_) => current.clone(),
+    }
+}
+
+fn environment(disk: &dyn Disk, launch: &LaunchShape, release: &Path) -> Result<Vec<(OsString, OsString)>, Refusal> {
+    let own = crate::systemd::for_units(std::env::vars_os());
+    let own = own.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let variables = launch.environment(disk, release, own).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Refusal::plain(format!("{error}{cause}"))
+    })?;
+    Ok(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+}
+
+fn limits(launch: &LaunchShape) -> Vec<ResourceLimit> {
+    let of = |limit: &ov_chains::shape::LimitShape| ResourceLimit {
+        resource: limit.resource.clone(),
+        soft: limit.soft,
+        hard: limit.hard,
+    };
+    launch.limits.iter().map(of).collect()
+}
+
+fn output(launch: &LaunchShape) -> ShimOutput {
+    match &launch.output {
+        Output::Inherit => ShimOutput::Inherit,
+        Output::Pump(log) => ShimOutput::Pump(log_settings(log)),
+    }
+}
+
+/// The shim's part of a log's rules. It removes old files, compressed or not, and does not compress.
+pub(crate) fn log_settings(log: &ov_chains::shape::LogShape) -> LogSettings {
+    LogSettings {
+        path: log.path.clone(),
+        bytes_max: log.max_bytes,
+        keep: log.keep,
+        rotate_every_seconds: log.rotate_every_seconds,
+    }
+}
+
+/// Refuses to launch a validator whose signatures are in doubt, and names the lease on its key.
+fn guard(disk: &dyn Disk, signer: Option<&SignerShape>, signed: Option<SignState>) -> Result<Vec<PathBuf>, Refusal> {
+    let Some(signer) = signer else { return Ok(Vec::new()) };
+    let doubtful = |message: String| Refusal {
+        message: format!("{message}; it was not launched, since it might sign twice"),
+        is_unsafe: true,
+    };
+    let key = match &signer.key {
+        Some(path) => match disk.facts(path) {
+            Ok(Some(_)) => Some(
+                disk.read(path, KEY_BYTES_MAX)
+                    .map_err(|error| doubtful(format!("the signing key cannot be read: {error}")))?,
+            ),
+            Ok(None) => None,
+            Err(error) => return Err(doubtful(format!("the signing key cannot be looked at: {error}"))),
+        },
+        None => None,
+    };
+    if let Some(path) = &signer.sign_state {
+        let on_disk = ov_vault::sign_state::read(disk, path).map_err(|error| doubtful(error.to_string()))?;
+        let key_present = key.is_some() || signer.key.is_none();
+        // A home that never ran has neither; the node makes both at its first start.
+        let is_new = key.is_some() && signed.is_none() && on_disk == ov_vault::OnDisk::Missing && never_ran(disk, path);
+        if !is_new {
+            ov_vault::check_monotone(signed, &on_disk, key_present)
+                .map_err(|problem| doubtful(format!("failed to {problem}")))?;
+        }
+    }
+    Ok(key.map(|key| lease(disk, &key)).into_iter().collect())
+}
+
+/// Whether the data directory around the sign state is still empty: a fresh node with a key that was put there.
+fn never_ran(disk: &dyn Disk, sign_state: &Path) -> bool {
+    sign_state.parent().is_none_or(|data| disk.list(data).map_or(true, |names| names.is_empty()))
+}
+
+/// The lock that one process of this host at a time may hold for this key.
+fn lease(disk: &dyn Disk, key: &[u8]) -> PathBuf {
+    let there = |place: &&&str| disk.facts(Path::new(place)).ok().flatten().is_some();
+    let directory = LEASE_DIRECTORIES.iter().find(there).copied().unwrap_or("/tmp");
+    let name = format!("omnivisor-signer-{}", ov_release::Digest::of(key.trim_ascii()));
+    debug_assert!(name.as_bytes().is_ascii() && Path::new(&name).as_os_str().as_bytes().len() < 128);
+    Path::new(directory).join(name)
+}
