@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ov_chains::NodeShape;
+use ov_chains::shape::Output;
 use ov_supervise::ShimProgram;
 use ov_sys::disk::Lock;
 use ov_sys::{Clock, Disk, RealClock, RealDisk, durable};
@@ -17,7 +18,7 @@ use crate::event_log::EventLog;
 use crate::metrics::Metrics;
 use crate::node::{End, Inbox, Keeper, MESSAGES_MAX, Parts, Signal};
 use crate::request::NodeHandle;
-use crate::steps::{of_release, of_vault, release_layout};
+use crate::steps::{of_release, of_vault, program_in_release, release_layout};
 use crate::systemd::ServiceManager;
 use crate::units::Ground;
 
@@ -172,8 +173,37 @@ fn tidy_up(disk: &dyn Disk, shape: &NodeShape) -> Result<(), Failure> {
         .map_err(|error| stopped(of_vault("finish a restore that was interrupted", &error)))?;
     ov_vault::sweep(disk, &layout.snapshots)
         .map_err(|error| stopped(of_vault("remove what an interrupted snapshot left", &error)))?;
-    ov_release::sweep(disk, &release_layout(shape))
-        .map_err(|error| stopped(of_release("remove what interrupted staging left", &error)))
+    let releases = release_layout(shape);
+    ov_release::sweep(disk, &releases)
+        .map_err(|error| stopped(of_release("remove what interrupted staging left", &error)))?;
+    adopt_current(disk, shape, &releases);
+    for unit in shape.units.values() {
+        if let Output::Pump(log) = &unit.launch.output
+            && let Some(folder) = log.path.parent()
+        {
+            durable::make_directories(disk, folder, 0o750)
+                .map_err(|error| cannot("make the folder for logs", folder, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// A first release that was put into its place by hand becomes a release like any other, so that an upgrade can go
+/// back to it. Where that cannot be, the doctor says so before the next upgrade.
+fn adopt_current(disk: &dyn Disk, shape: &NodeShape, releases: &ov_release::Layout) {
+    let adopted = || -> Option<Result<ov_release::Staged, ov_release::ReleaseError>> {
+        let name = ov_release::current(disk, releases).ok()?.release()?;
+        let unknown = matches!(ov_release::state(disk, releases, &name), Ok(ov_release::State::Unknown));
+        let program = program_in_release(shape).filter(|_| unknown)?;
+        Some(ov_release::adopt(disk, releases, &name, &program, RealClock.now().wall_ms))
+    };
+    match adopted() {
+        Some(Ok(staged)) => tracing::info!("release {} was put there by hand; it is taken on", staged.provenance.name),
+        Some(Err(error)) => {
+            tracing::warn!("the current release cannot be taken on: {}", of_release("take it on", &error))
+        }
+        None => {}
+    }
 }
 
 fn cannot(action: &str, path: &Path, error: &(dyn std::error::Error + 'static)) -> Failure {

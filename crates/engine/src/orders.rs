@@ -25,10 +25,8 @@ impl Node {
                     !entry.is_over() && entry.plan.release == wish.release && Some(entry.plan.id) != wish.replaces
                 };
                 if let Some(known) = self.ledger.entries().find(twin) {
-                    let why = format!(
-                        "plan {} already goes to {} at {}",
-                        known.plan.id, known.plan.release, known.plan.trigger
-                    );
+                    let why =
+                        format!("plan {} already goes to {} {}", known.plan.id, known.plan.release, known.plan.trigger);
                     let hint =
                         format!("replace it with `omnivisor plan replace {}`, or cancel it first", known.plan.id);
                     return Err(Refused { why, hint });

@@ -3,7 +3,13 @@
 //! Everything is awaited by condition and bounded; whatever a test started is ended by pid when the [`TestNode`] is
 //! dropped, the units included, whether the test passed or not. Development only.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
 
 mod node;
 mod processes;

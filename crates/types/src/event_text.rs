@@ -14,7 +14,9 @@ pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         | EventKind::ConfigurationRefused { .. }
         | EventKind::EventsMissed { .. }
         | EventKind::Unknown => write_daemon(kind, f),
-        EventKind::NodeStuck { .. } | EventKind::NodeMoving { .. } | EventKind::DataWorkDone { .. } => write_node(kind, f),
+        EventKind::NodeStuck { .. } | EventKind::NodeMoving { .. } | EventKind::DataWorkDone { .. } => {
+            write_node(kind, f)
+        }
         EventKind::PlanAdded { .. }
         | EventKind::PlanBlocked { .. }
         | EventKind::StepStarted { .. }
@@ -52,7 +54,7 @@ fn write_daemon(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
             Ok(())
         }
         EventKind::ConfigurationRefused { problem } => {
-            write!(f, "configuration refused, the earlier one stays in force: {problem}")
+            write!(f, "the earlier configuration stays in force: failed to {problem}")
         }
         EventKind::EventsMissed { oldest } => write!(f, "events before number {oldest} are no longer kept"),
         _ => f.write_str("something happened that this version does not know"),
@@ -111,9 +113,9 @@ fn write_unit(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
 fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
     match kind {
         EventKind::PlanAdded { plan } => {
-            write!(f, "plan {}: go to {} at {} (learned from {})", plan.id, plan.release, plan.trigger, plan.origin)
+            write!(f, "plan {}: go to {} {} (learned from {})", plan.id, plan.release, plan.trigger, plan.origin)
         }
-        EventKind::PlanBlocked { plan, problem } => write!(f, "plan {plan} cannot be prepared at present: {problem}"),
+        EventKind::PlanBlocked { plan, problem } => write!(f, "plan {plan} waits, it failed to {problem}"),
         EventKind::StepStarted { plan, step, direction, attempt } => {
             let verb = if *direction == Direction::Forward { "begins" } else { "is being undone" };
             write!(f, "upgrade {plan}: {step} {verb}")?;
@@ -124,23 +126,24 @@ fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
             facts.note.as_ref().map_or(Ok(()), |note| write!(f, ": {note}"))
         }
         EventKind::StepFailed { plan, step, problem, retry_in_ms, .. } => {
-            write!(f, "upgrade {plan}: {step} failed: {problem}")?;
+            write!(f, "upgrade {plan}: {step}: failed to {problem}")?;
             retry_in_ms.map_or(Ok(()), |wait| write!(f, "; tried again in {}", Span::from_ms(wait)))
         }
         EventKind::UpgradeArmed { plan, eta_ms } => {
-            write!(f, "upgrade {} to {} is armed for {}", plan.id, plan.release, plan.trigger)?;
-            eta_ms.map_or(Ok(()), |eta| write!(f, ", in about {}", Span::from_seconds(eta / 1000)))
+            write!(f, "upgrade {} to {} is armed: it starts {}", plan.id, plan.release, plan.trigger)?;
+            let eta = eta_ms.filter(|eta| *eta >= 1_000);
+            eta.map_or(Ok(()), |eta| write!(f, ", in about {}", Span::from_seconds(eta / 1_000)))
         }
         EventKind::UpgradeStarted { plan, release, height } => {
             write!(f, "upgrade {plan} to {release} starts")?;
             height.map_or(Ok(()), |height| write!(f, " at height {height}"))
         }
         EventKind::UpgradeHeld { plan, step, problem } => {
-            write!(f, "upgrade {plan} is held at {step}, and tried again: {problem}")
+            write!(f, "upgrade {plan} is held at {step} and tried again: failed to {problem}")
         }
-        EventKind::UpgradeTurnedBack { plan, problem } => write!(f, "upgrade {plan} turns back: {problem}"),
+        EventKind::UpgradeTurnedBack { plan, problem } => write!(f, "upgrade {plan} turns back: failed to {problem}"),
         EventKind::UpgradeNeedsOperator { plan, problem } => {
-            write!(f, "upgrade {plan} needs an operator: {problem}")?;
+            write!(f, "upgrade {plan} needs an operator: failed to {problem}")?;
             if problem.hint.is_empty() { Ok(()) } else { write!(f, "; {}", problem.hint) }
         }
         EventKind::UpgradeEnded { plan, release, outcome, gap_ms } => match outcome {

@@ -22,7 +22,7 @@ pub use event::{Event, EventKind, Importance};
 pub use exit_code::ExitCode;
 pub use finding::{Finding, Severity, worst};
 pub use ids::{Height, InvalidName, PlanId, ReleaseName, RunId, SnapshotId, UnitName};
-pub use moment::Moment;
+pub use moment::{Moment, utc};
 pub use plan::{FailurePolicy, Origin, Plan, Trigger};
 pub use problem::{Lasting, Problem};
 pub use record::Record;

@@ -44,10 +44,10 @@ impl Trigger {
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trigger::Now => f.write_str("now"),
-            Trigger::Time { wall_ms } => write!(f, "time {wall_ms}"),
-            Trigger::Height { height } => write!(f, "height {height}"),
-            Trigger::Halt { height } => write!(f, "the node's halt at height {height}"),
+            Trigger::Now => f.write_str("at once"),
+            Trigger::Time { wall_ms } => write!(f, "at {}", crate::utc(*wall_ms)),
+            Trigger::Height { height } => write!(f, "at height {height}"),
+            Trigger::Halt { height } => write!(f, "when the node halts at height {height}"),
         }
     }
 }

@@ -119,7 +119,7 @@ impl Keeper {
         };
         self.obey(Order::Add(wish), reply, |id| {
             let id = id.map(|id| id.to_string()).unwrap_or_default();
-            format!("plan {id}: go to {release} at {trigger}")
+            format!("plan {id}: go to {release} {trigger}")
         })
     }
 
@@ -402,6 +402,10 @@ fn remove_release(shop: &Workshop, name: &ReleaseName) -> Answer<Acknowledged> {
     match ov_release::withdraw(&*shop.disk, &shop.layout(), name) {
         Ok(true) => Ok(said(format!("release {name} is removed"))),
         Ok(false) => Err(no_such_thing("release", name)),
+        Err(error @ ov_release::ReleaseError::Current { .. }) => {
+            let problem = of_release(&summary, &error).state("nothing was removed");
+            Err(Refusal { problem, exit_code: ExitCode::Refused.number() })
+        }
         Err(error) => Err(failed(of_release(&summary, &error))),
     }
 }

@@ -2,6 +2,7 @@
 
 use ov_engine::{Entry, Phase};
 use ov_types::api::{DaemonStatus, PlanPhase, PlanStatus, Status, UnitStatus};
+use ov_types::record::Outcome;
 use ov_types::{Moment, ReleaseName, UnitName};
 
 use super::Keeper;
@@ -112,6 +113,8 @@ fn phase_of(entry: &Entry) -> PlanPhase {
         }
         Phase::Undone { toward } => PlanPhase::Ended { outcome: *toward, because: because() },
         Phase::NeedsOperator { .. } => PlanPhase::NeedsOperator { because: reason() },
+        // A plan that a person took back did not fail.
+        Phase::Ended { outcome: Outcome::Withdrawn } => PlanPhase::Ended { outcome: Outcome::Withdrawn, because: None },
         Phase::Ended { outcome } => PlanPhase::Ended { outcome: *outcome, because: because() },
     }
 }
