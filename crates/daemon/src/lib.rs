@@ -22,9 +22,11 @@ pub mod scout;
 pub mod steps;
 pub mod systemd;
 mod units;
+pub mod tidy_up;
 pub mod watch;
 
 pub use run::{Ended, RunOptions, run};
 
 /// The version of this program.
+pub use units::doubt_about_signing;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

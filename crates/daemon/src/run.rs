@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ov_chains::NodeShape;
-use ov_chains::shape::Output;
 use ov_supervise::ShimProgram;
 use ov_sys::disk::Lock;
 use ov_sys::{Clock, Disk, RealClock, RealDisk, durable};
@@ -18,8 +17,8 @@ use crate::event_log::EventLog;
 use crate::metrics::Metrics;
 use crate::node::{End, Inbox, Keeper, MESSAGES_MAX, Parts, Signal};
 use crate::request::NodeHandle;
-use crate::steps::{of_release, of_vault, program_in_release, release_layout};
 use crate::systemd::ServiceManager;
+use crate::tidy_up::tidy_up;
 use crate::units::Ground;
 
 /// What `omnivisor run` is told.
@@ -72,7 +71,7 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
     let shape = ov_chains::load(&*disk, &options.home, options.config.as_deref())
         .map_err(|error| (error.problem().state("nothing was started"), ExitCode::Configuration))?;
     let _lock = take_home(&*disk, &shape)?;
-    tidy_up(&*disk, &shape)?;
+    tidy_up(&*disk, &*clock, &shape).map_err(|problem| (problem.state("nothing was started"), ExitCode::Failed))?;
     let events = EventLog::open(Arc::clone(&disk), &shape.layout.events())
         .map_err(|error| cannot("keep the events", &shape.layout.events(), &error))?;
     let metrics = Arc::new(Metrics::new(crate::VERSION, &shape.name, &shape.chain));
@@ -162,47 +161,6 @@ fn take_home(disk: &dyn Disk, shape: &NodeShape) -> Result<Box<dyn Lock>, Failur
             Err((problem, ExitCode::AlreadyRunning))
         }
         Err(error) => Err(cannot("lock the home", &path, &error)),
-    }
-}
-
-/// Finishes or undoes what an earlier daemon was in the middle of, before anything is started.
-fn tidy_up(disk: &dyn Disk, shape: &NodeShape) -> Result<(), Failure> {
-    let layout = &shape.layout;
-    let stopped = |problem: Problem| (problem.state("nothing was started"), ExitCode::Failed);
-    ov_vault::repair(disk, &layout.data)
-        .map_err(|error| stopped(of_vault("finish a restore that was interrupted", &error)))?;
-    ov_vault::sweep(disk, &layout.snapshots)
-        .map_err(|error| stopped(of_vault("remove what an interrupted snapshot left", &error)))?;
-    let releases = release_layout(shape);
-    ov_release::sweep(disk, &releases)
-        .map_err(|error| stopped(of_release("remove what interrupted staging left", &error)))?;
-    adopt_current(disk, shape, &releases);
-    for unit in shape.units.values() {
-        if let Output::Pump(log) = &unit.launch.output
-            && let Some(folder) = log.path.parent()
-        {
-            durable::make_directories(disk, folder, 0o750)
-                .map_err(|error| cannot("make the folder for logs", folder, &error))?;
-        }
-    }
-    Ok(())
-}
-
-/// A first release that was put into its place by hand becomes a release like any other, so that an upgrade can go
-/// back to it. Where that cannot be, the doctor says so before the next upgrade.
-fn adopt_current(disk: &dyn Disk, shape: &NodeShape, releases: &ov_release::Layout) {
-    let adopted = || -> Option<Result<ov_release::Staged, ov_release::ReleaseError>> {
-        let name = ov_release::current(disk, releases).ok()?.release()?;
-        let unknown = matches!(ov_release::state(disk, releases, &name), Ok(ov_release::State::Unknown));
-        let program = program_in_release(shape).filter(|_| unknown)?;
-        Some(ov_release::adopt(disk, releases, &name, &program, RealClock.now().wall_ms))
-    };
-    match adopted() {
-        Some(Ok(staged)) => tracing::info!("release {} was put there by hand; it is taken on", staged.provenance.name),
-        Some(Err(error)) => {
-            tracing::warn!("the current release cannot be taken on: {}", of_release("take it on", &error))
-        }
-        None => {}
     }
 }
 

@@ -7,8 +7,11 @@
 use std::io;
 use std::path::Path;
 
+use ov_chains::NodeShape;
+use ov_chains::shape::Scout;
+use ov_engine::{Input, Wish};
 use ov_sys::Disk;
-use ov_types::{Height, ReleaseName};
+use ov_types::{Height, Origin, ReleaseName, Trigger};
 use serde_json::{Map, Value};
 
 /// The largest plan file that is read. The `info` of a real one is a list of download addresses, a few KiB.
@@ -36,6 +39,34 @@ pub struct Candidate {
     pub height: Height,
     /// What the plan says besides; text as it is, anything else as JSON.
     pub info: Option<String>,
+}
+
+/// Asks every scout of a node, and says what it saw in the words of the engine. A plan for the release that runs is
+/// one that was carried out.
+pub fn ask(disk: &dyn Disk, shape: &NodeShape, current: Option<&ReleaseName>) -> Vec<Input> {
+    let mut seen = Vec::new();
+    for scout in &shape.scouts {
+        let Scout::PlanFile { path, on_failure } = scout;
+        let origin = Origin::File { path: path.display().to_string() };
+        match look(disk, path) {
+            Sighting::Found(found) if current == Some(&found.release) => {}
+            Sighting::Found(found) => seen.push(Input::PlanSeen(Wish {
+                release: found.release,
+                trigger: Trigger::Halt { height: found.height },
+                on_failure: *on_failure,
+                origin,
+                source: None,
+                sha256: None,
+                keep: true,
+                replaces: None,
+            })),
+            Sighting::Absent => seen.push(Input::PlanGone(origin)),
+            Sighting::NotYet(why) | Sighting::Unusable(why) => {
+                tracing::warn!("the plan file {} is not used: {why}", path.display());
+            }
+        }
+    }
+    seen
 }
 
 /// Looks at a plan file.

@@ -11,7 +11,7 @@ use ov_chains::NodeShape;
 use ov_engine::StepCall;
 use ov_sys::{Clock, Disk};
 use ov_types::record::StepFacts;
-use ov_types::{Direction, Finding, Height, Plan, Problem, ReleaseName, Step};
+use ov_types::{Direction, Finding, Height, Plan, PlanId, Problem, ReleaseName, Step};
 use ov_vault::SignState;
 
 use crate::doctor::{self, Depth, DoctorInput};
@@ -50,7 +50,41 @@ pub struct Workshop {
     pub abandoned: Arc<AtomicBool>,
 }
 
+/// Where a node's things are, for [`Workshop::of`].
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// The node.
+    pub shape: Arc<NodeShape>,
+}
+
 impl Workshop {
+    /// The workshop of a node as its engine knows it now. What only the plan `except` needs is not protected from
+    /// that plan's own steps.
+    pub fn of(node: &ov_engine::Node, place: Place, own: Vec<u32>, except: Option<PlanId>) -> Self {
+        let ledger = node.ledger();
+        let live = || ledger.entries().filter(|entry| !entry.is_over());
+        let needed = live()
+            .filter(|entry| Some(entry.plan.id) != except)
+            .flat_map(|entry| std::iter::once(entry.plan.release.clone()).chain(entry.facts.previous.clone()))
+            .collect();
+        let Place { disk, clock, shape } = place;
+        Self {
+            disk,
+            clock,
+            shape,
+            needed,
+            recorded_sign_state: recorded_sign_state(node),
+            height: node.height().map(|(height, _)| height),
+            plans: live().map(|entry| entry.plan.clone()).collect(),
+            own,
+            abandoned: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
     /// Where releases lie.
     pub fn layout(&self) -> ov_release::Layout {
         release_layout(&self.shape)
@@ -93,6 +127,11 @@ impl Workshop {
     fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
     }
+}
+
+/// What the journal says was signed.
+pub fn recorded_sign_state(node: &ov_engine::Node) -> Option<SignState> {
+    node.ledger().sign_state().map(|(height, round, step)| SignState { height, round, step })
 }
 
 /// Where the releases of a node lie.

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 pub(crate) use find::{Discovered, discover, status_of};
 pub(crate) use launch::log_settings;
 pub(crate) use watchers::{Said, Watchers};
+pub use launch::doubt_about_signing;
 
 /// Commands that may wait for a unit's task; the engine gives one at a time, and a hurried stop after a stop.
 const COMMANDS_MAX: usize = 16;

@@ -1,21 +1,21 @@
 //! Effects handed out: to units' tasks, to threads that may wait, to whoever listens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ov_chains::shape::{Output, Scout};
-use ov_engine::{Effect, Input, StepCall, StepReport, Wish};
-use ov_types::{Direction, EventKind, Origin, PlanId, Problem, ReleaseName, RunId, Step, Trigger, UnitName};
+use ov_chains::shape::Output;
+use ov_engine::{Effect, Input, StepCall, StepReport};
+use ov_types::{Direction, EventKind, PlanId, Problem, RunId, Step, UnitName};
 use ov_vault::SignState;
 
-use super::{End, Keeper, Message, StepTask, scout_path};
+use super::{End, Keeper, Message, StepTask};
 use crate::core::CoreError;
 use crate::notify::{Sources, Webhooks};
 use crate::probe::{self, Scene};
 use crate::prove::prove;
-use crate::scout::{self, Sighting};
-use crate::steps::{Workshop, carry_out};
+use crate::scout;
+use crate::steps::{Place, Workshop, carry_out};
 use crate::units::Command;
 
 impl Keeper {
@@ -55,8 +55,7 @@ impl Keeper {
     }
 
     pub(super) fn recorded_sign_state(&self) -> Option<SignState> {
-        let recorded = self.core.node().ledger().sign_state();
-        recorded.map(|(height, round, step)| SignState { height, round, step })
+        crate::steps::recorded_sign_state(self.core.node())
     }
 
     /// What the proof of a release and the metrics see of the node.
@@ -83,27 +82,7 @@ impl Keeper {
         let (disk, shape, messages) = (Arc::clone(&self.disk), Arc::clone(&self.shape), self.messages.clone());
         let current = self.current_release();
         drop(tokio::task::spawn_blocking(move || {
-            for scout in &shape.scouts {
-                let Scout::PlanFile { path, on_failure } = scout;
-                let origin = Origin::File { path: scout_path(scout).display().to_string() };
-                let input = match scout::look(&*disk, path) {
-                    Sighting::Found(found) if current.as_ref() == Some(&found.release) => continue,
-                    Sighting::Found(found) => Input::PlanSeen(Wish {
-                        release: found.release,
-                        trigger: Trigger::Halt { height: found.height },
-                        on_failure: *on_failure,
-                        origin,
-                        source: None,
-                        sha256: None,
-                        keep: true,
-                        replaces: None,
-                    }),
-                    Sighting::Absent => Input::PlanGone(origin),
-                    Sighting::NotYet(why) | Sighting::Unusable(why) => {
-                        tracing::warn!("the plan file {} is not used: {why}", path.display());
-                        continue;
-                    }
-                };
+            for input in scout::ask(&*disk, &shape, current.as_ref()) {
                 let _ = messages.blocking_send(Message::Input(input));
             }
             if consulted {
@@ -116,29 +95,8 @@ impl Keeper {
 
     /// What steps, and work on the data, work with.
     pub(super) fn workshop(&self, except: Option<PlanId>) -> Workshop {
-        let live =
-            self.core.node().ledger().entries().filter(|entry| !entry.is_over() && Some(entry.plan.id) != except);
-        let needed: Vec<ReleaseName> = live
-            .flat_map(|entry| std::iter::once(entry.plan.release.clone()).chain(entry.facts.previous.clone()))
-            .collect();
-        Workshop {
-            disk: Arc::clone(&self.disk),
-            clock: Arc::clone(&self.clock),
-            shape: Arc::clone(&self.shape),
-            needed,
-            recorded_sign_state: self.recorded_sign_state(),
-            height: self.core.node().height().map(|(height, _)| height),
-            plans: self
-                .core
-                .node()
-                .ledger()
-                .entries()
-                .filter(|entry| !entry.is_over())
-                .map(|entry| entry.plan.clone())
-                .collect(),
-            own: self.own_processes(),
-            abandoned: Arc::new(AtomicBool::new(false)),
-        }
+        let (disk, clock, shape) = (Arc::clone(&self.disk), Arc::clone(&self.clock), Arc::clone(&self.shape));
+        Workshop::of(self.core.node(), Place { disk, clock, shape }, self.own_processes(), except)
     }
 
     /// The daemon and the processes it looks after; the shims are its children or were its predecessor's.

@@ -164,6 +164,11 @@ fn guard(disk: &dyn Disk, signer: Option<&SignerShape>, signed: Option<SignState
     Ok(key.map(|key| lease(disk, &key)).into_iter().collect())
 }
 
+/// Why a validator may not be launched now, if so: its key, and what it has signed, are not as they should be.
+pub fn doubt_about_signing(disk: &dyn Disk, shape: &NodeShape, signed: Option<SignState>) -> Option<String> {
+    guard(disk, shape.signer.as_ref(), signed).err().map(|refusal| refusal.message)
+}
+
 /// Whether the data directory around the sign state is still empty: a fresh node with a key that was put there.
 fn never_ran(disk: &dyn Disk, sign_state: &Path) -> bool {
     sign_state.parent().is_none_or(|data| disk.list(data).map_or(true, |names| names.is_empty()))
