@@ -92,6 +92,18 @@ impl Entry {
         within(&self.phase)
     }
 
+    /// Whether its steps are being undone, or were.
+    pub fn is_going_back(&self) -> bool {
+        fn goes_back(phase: &Phase) -> bool {
+            match phase {
+                Phase::Backward { .. } | Phase::Undone { .. } => true,
+                Phase::NeedsOperator { then } => goes_back(then),
+                _ => false,
+            }
+        }
+        goes_back(&self.phase)
+    }
+
     /// Whether the units must be down now: from the beginning of `stop` to the beginning of `start`, and back.
     pub fn holds_units(&self) -> bool {
         fn holds(phase: &Phase) -> bool {

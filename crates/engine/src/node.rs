@@ -56,6 +56,7 @@ pub struct Node {
     consulting: bool,
     pub(crate) shutting_down: bool,
     pub(crate) hurry: bool,
+    pub(crate) shutdown_since_ms: u64,
     exit_told: bool,
     pub(crate) pause: Option<Pause>,
     height: Option<(Height, u64)>,
@@ -108,6 +109,7 @@ impl Node {
             consulting: false,
             shutting_down: false,
             hurry: false,
+            shutdown_since_ms: 0,
             exit_told: false,
             pause: None,
             height: None,
@@ -167,6 +169,8 @@ impl Node {
 
     /// Settles everything that follows from the present state, and hands the actions over.
     pub(crate) fn settle(&mut self) -> Vec<Action> {
+        // A stop as a whole has a bound too, whatever each unit's grace adds up to.
+        self.hurry |= self.hurry_at_ms().is_some_and(|at| self.now.monotonic_ms >= at);
         for _ in 0..ROUNDS_MAX {
             let before = self.actions.len();
             self.settle_units();
@@ -194,7 +198,12 @@ impl Node {
         let units = self.units.iter().filter_map(|(name, unit)| unit.next_wake_ms(self.settings.units.get(name)?));
         let upgrades =
             self.ledger.entries().filter(|entry| !entry.is_over()).filter_map(|entry| self.entry_wake_ms(entry));
-        units.chain(upgrades).chain(self.stall_at_ms()).min()
+        units.chain(upgrades).chain(self.stall_at_ms()).chain(self.hurry_at_ms()).min()
+    }
+
+    fn hurry_at_ms(&self) -> Option<u64> {
+        let waits = self.shutting_down && !self.hurry && !self.exit_told;
+        waits.then(|| self.shutdown_since_ms.saturating_add(self.settings.upgrade.stop_within_ms))
     }
 
     fn entry_wake_ms(&self, entry: &Entry) -> Option<u64> {

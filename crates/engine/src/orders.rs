@@ -61,7 +61,9 @@ impl Node {
                 Ok(None)
             }
             Order::Shutdown => {
-                self.shutting_down = true;
+                if !self.shutting_down {
+                    (self.shutting_down, self.shutdown_since_ms) = (true, self.now.monotonic_ms);
+                }
                 Ok(None)
             }
             Order::Hurry => {
@@ -81,15 +83,13 @@ impl Node {
 
     fn cancel(&mut self, id: PlanId) -> Result<PlanId, Refused> {
         let entry = self.live_entry(id)?;
-        match entry.phase {
-            Phase::Backward { .. } | Phase::Undone { .. } => {
-                return refuse(&format!("plan {id} is being undone already"), "wait for it");
-            }
-            _ if entry.is_in_window() => {
-                let hint = format!("`omnivisor upgrade rollback {id}` turns it round while that is possible");
-                return refuse(&format!("the trigger of plan {id} was reached"), &hint);
-            }
-            _ => {}
+        if entry.is_going_back() {
+            let hint = format!("wait for it, or have it tried again: `omnivisor upgrade retry {id}`");
+            return refuse(&format!("plan {id} is being undone already"), &hint);
+        }
+        if entry.is_in_window() {
+            let hint = format!("`omnivisor upgrade rollback {id}` turns it round while that is possible");
+            return refuse(&format!("the trigger of plan {id} was reached"), &hint);
         }
         self.withdraw(id, "a person took it back");
         Ok(id)

@@ -160,7 +160,7 @@ impl Node {
             .ledger
             .entries()
             .filter(|entry| !entry.is_over() && !entry.is_in_window() && entry.plan.origin == *origin)
-            .filter(|entry| !matches!(entry.phase, Phase::Backward { .. } | Phase::Undone { .. }))
+            .filter(|entry| !entry.is_going_back())
             .map(|entry| entry.plan.id)
             .collect();
         for id in ids {
