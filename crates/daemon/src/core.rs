@@ -11,6 +11,8 @@ use ov_journal::{Journal, JournalError, Options, Parsed};
 use ov_sys::Disk;
 use ov_types::{EngineSettings, Moment, PlanId, Record};
 
+use crate::crash_points::CrashPoint;
+
 /// Why the brain cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum CoreError {
@@ -111,6 +113,7 @@ impl Core {
             if self.journal.is_full() {
                 self.journal.rotate(&self.node.ledger().restate())?;
             }
+            CrashPoint::Decided.reach();
         }
         Ok(effects)
     }

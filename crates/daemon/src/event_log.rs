@@ -19,6 +19,7 @@ use ov_sys::Disk;
 use ov_types::{Event, EventKind, Moment};
 use tokio::sync::watch;
 
+use crate::crash_points::CrashPoint;
 use store::Store;
 
 /// Events that are kept in memory, and hence can be asked for.
@@ -72,6 +73,7 @@ impl EventLog {
             inner.ring.push_back(event.clone());
             let Inner { ring, store, .. } = &mut *inner;
             store.keep(ring);
+            CrashPoint::EventKept.reach();
             event
         };
         self.newest.send_replace(event.index);

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod compress;
 pub mod core;
+mod crash_points;
 pub mod doctor;
 pub mod event_log;
 mod live;
@@ -25,6 +26,7 @@ mod units;
 pub mod tidy_up;
 pub mod watch;
 
+pub use crash_points::crash_points;
 pub use run::{Ended, RunOptions, run};
 
 /// The version of this program.

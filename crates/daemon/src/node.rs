@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::core::{Core, CoreError};
+use crate::crash_points::CrashPoint;
 use crate::live::Live;
 use crate::request::{NodeHandle, Request};
 use crate::systemd::ServiceManager;
@@ -213,6 +214,7 @@ impl Keeper {
             // Before the engine may launch anything.
             self.take(Input::Unit(unit, UnitReport::SuspendFile { present: true }))?;
         }
+        CrashPoint::Found.reach();
         self.take(Input::Found(found))
     }
 

@@ -15,6 +15,7 @@ use ov_types::{Height, Problem, RunId, Span};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::crash_points::CrashPoint;
 use crate::live::Live;
 use crate::probe::{Scene, version};
 
@@ -29,6 +30,7 @@ pub(crate) async fn prove(
     call: StepCall,
     mut live: watch::Receiver<Live>,
 ) -> Result<StepFacts, Problem> {
+    CrashPoint::ProofBegun.reach();
     let deadline = Instant::now() + Duration::from_millis(shape.prove.within_ms);
     let failed = |cause: String| {
         Problem::transient("OV-UPG-032", format!("prove release {}", call.plan.release))
@@ -63,6 +65,7 @@ pub(crate) async fn prove(
     };
     match timeout_at(deadline, proven).await {
         Ok(Some(())) => {
+            CrashPoint::Proven.reach();
             let note = format!("{said}good for {}", Span::from_ms(shape.prove.soak_ms));
             Ok(StepFacts::noted(note))
         }

@@ -179,6 +179,11 @@ fn work_of(step: Step) -> Option<&'static dyn Work> {
     }
 }
 
+/// Whether a step is carried out here.
+pub(crate) fn is_carried_out(step: Step) -> bool {
+    work_of(step).is_some()
+}
+
 /// Carries out a step, forward or backward.
 pub fn carry_out(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     let Some(work) = work_of(call.step) else { return Ok(StepFacts::default()) };
@@ -201,9 +206,6 @@ pub fn carry_out(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem>
     crash_point(call, "verified");
     Ok(facts)
 }
-
-/// The edges of steps at which the crash matrix kills the program.
-pub const CRASH_EDGES: [&str; 5] = ["begin", "applied", "verified", "undo", "undone"];
 
 fn crash_point(call: &StepCall, edge: &str) {
     ov_sys::crash_point::reach(&format!("step.{}.{edge}", call.step));

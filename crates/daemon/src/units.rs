@@ -19,6 +19,8 @@ use ov_types::{RunId, StopRule, UnitName};
 use ov_vault::SignState;
 use tokio::sync::mpsc;
 
+use crate::crash_points::CrashPoint;
+
 pub(crate) use find::{Discovered, discover, status_of};
 pub(crate) use launch::log_settings;
 pub(crate) use watchers::{Said, Watchers};
@@ -138,7 +140,9 @@ impl Worker {
             self.open().await.map_err(|error| launch::Refusal::of(&error))?;
         }
         let Some(shim) = &self.shim else { return Err(launch::Refusal::plain("there is no shim")) };
+        CrashPoint::Launching.reach();
         let launched = shim.launch(spec).await;
+        CrashPoint::Launched.reach();
         if launched.is_err() {
             // A shim that refuses, or is gone, is looked at afresh next time.
             self.shim = None;

@@ -5,6 +5,7 @@
 //! after a crash at any point. This crate owns the releases folder and the `current` link of one node, starts no
 //! process, knows no clock and no chain, and does not fetch.
 
+mod crash_point;
 mod digest;
 mod elf;
 mod error;
@@ -20,6 +21,7 @@ mod switch;
 mod tree;
 mod withdraw;
 
+pub use crash_point::CrashPoint;
 pub use digest::{Digest, InvalidDigest};
 pub use elf::{ElfError, ElfFacts, parse as parse_elf};
 pub use error::ReleaseError;

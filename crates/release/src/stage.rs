@@ -10,6 +10,7 @@ use ov_sys::disk::{Disk, Kind};
 use ov_sys::durable;
 use ov_types::ReleaseName;
 
+use crate::crash_point::CrashPoint;
 use crate::digest::Digest;
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
@@ -248,8 +249,11 @@ fn build(
     };
     let provenance = Provenance::new(name.clone(), program, source, request.now_ms, entries);
     write_pending(disk, layout, &provenance)?;
+    CrashPoint::Built.reach();
     commit(disk, &staging, &directory)?;
+    CrashPoint::Placed.reach();
     commit(disk, &pending, &layout.provenance(name))?;
+    CrashPoint::Committed.reach();
     Ok(provenance)
 }
 

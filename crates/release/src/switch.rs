@@ -6,6 +6,7 @@ use ov_sys::disk::{Disk, Kind};
 use ov_sys::durable;
 use ov_types::ReleaseName;
 
+use crate::crash_point::CrashPoint;
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
 use crate::state::{State, state};
@@ -92,6 +93,7 @@ pub fn switch(disk: &dyn Disk, layout: &Layout, to: &ReleaseName) -> Result<Swit
     }
     let text = layout.link_text(to);
     durable::replace_link(disk, &layout.current, &text).at("replace", &layout.current)?;
+    CrashPoint::Switched.reach();
     match current(disk, layout)? {
         CurrentRelease::Release(name) if name == *to => Ok(Switched { from, changed: true }),
         other => Err(ReleaseError::ReadBack { path: layout.current.clone(), found: format!("{other:?}") }),

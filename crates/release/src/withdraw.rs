@@ -6,6 +6,7 @@ use ov_sys::disk::Disk;
 use ov_sys::durable;
 use ov_types::ReleaseName;
 
+use crate::crash_point::CrashPoint;
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
 use crate::state::{State, state};
@@ -38,7 +39,9 @@ pub(crate) fn remove(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Re
         durable::remove_tree(disk, &removing).at("remove", &removing)?;
         disk.rename(&directory, &removing).at("rename", &directory)?;
     }
+    CrashPoint::Hidden.reach();
     durable::remove_tree(disk, &provenance).at("remove", &provenance)?;
+    CrashPoint::Withdrawn.reach();
     remove_leftovers(disk, layout, name)
 }
 

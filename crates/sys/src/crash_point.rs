@@ -46,6 +46,37 @@ impl Target {
     }
 }
 
+/// Makes the enum of a module's crash points: `ALL` of them, each with its `name` for the environment variable, and
+/// `reach` to mark the place.
+#[macro_export]
+macro_rules! crash_points {
+    ($(#[$about:meta])* $visibility:vis enum $points:ident {
+        $($(#[$place:meta])* $point:ident = $name:literal,)+
+    }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $visibility enum $points {
+            $($(#[$place])* $point,)+
+        }
+
+        impl $points {
+            /// All of them.
+            pub const ALL: [$points; [$($name),+].len()] = [$($points::$point),+];
+
+            /// The name to put into `OMNIVISOR_CRASH_AT`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($points::$point => $name,)+
+                }
+            }
+
+            pub(crate) fn reach(self) {
+                $crate::crash_point::reach(self.name());
+            }
+        }
+    };
+}
+
 fn die() -> ! {
     // SIGKILL to oneself is delivered before the call returns; the abort is for a kernel that refuses.
     let _ = kill_process(getpid(), Signal::KILL);

@@ -6,6 +6,7 @@
 //! This crate owns the snapshots folder of one node and, while a restore runs, the names beside its data directory
 //! that begin with it. It stops and starts nothing: whoever calls makes sure that the node is down.
 
+mod crash_point;
 mod error;
 mod format_marker;
 mod glob;
@@ -21,6 +22,7 @@ mod swap;
 mod take;
 mod ways;
 
+pub use crash_point::CrashPoint;
 pub use error::VaultError;
 pub use format_marker::format_marker;
 pub use glob::{Globs, InvalidGlob};

@@ -11,6 +11,7 @@ use ov_sys::disk::{Disk, Facts, Kind};
 use ov_sys::durable;
 use ov_types::SnapshotId;
 
+use crate::crash_point::CrashPoint;
 use crate::error::{At, VaultError};
 use crate::manifest::{self, Attributes, DATA_NAME, Entry, How, Manifest};
 use crate::rules::DataRules;
@@ -71,6 +72,7 @@ pub fn restore(disk: &dyn Disk, request: &RestoreRequest<'_>, watch: Watcher<'_>
         let _ = durable::remove_tree(disk, &fresh);
     }
     built?;
+    CrashPoint::RestoreBuilt.reach();
     replace(disk, &place, &fresh, &format!("{KEPT}{}", request.id), &signed)
 }
 

@@ -12,6 +12,7 @@ use ov_sys::disk::{Disk, Facts};
 use ov_sys::durable;
 use serde::{Deserialize, Serialize};
 
+use crate::crash_point::CrashPoint;
 use crate::error::{At, VaultError};
 use crate::manifest::{self, Format, InvalidManifest};
 use crate::path_text::PathText;
@@ -156,6 +157,7 @@ pub(crate) fn swap(disk: &dyn Disk, place: &Place, fresh: &Path, kept: &Path) ->
     let marker = Marker { format, fresh: name(fresh), kept: name(kept), fresh_inode };
     let path = place.marker();
     durable::replace(disk, &path, &manifest::to_bytes(&marker), 0o600).at("write", &path)?;
+    CrashPoint::SwapMarked.reach();
     match forward(disk, place, &marker, true)? {
         Repaired::Finished(_) => Ok(()),
         Repaired::Abandoned => Err(VaultError::Unfit { path: fresh.to_owned(), why: "it is gone" }),
@@ -192,11 +194,15 @@ fn forward(disk: &dyn Disk, place: &Place, marker: &Marker, begin: bool) -> Resu
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => rename(&data, &kept)?,
                 Err(error) => return Err(error).at("swap", &data),
             },
-            Position::Vacant => rename(&fresh, &data)?,
-            Position::Exchanged => rename(&fresh, &kept)?,
+            turn @ (Position::Vacant | Position::Exchanged) => {
+                CrashPoint::SwapBegun.reach();
+                rename(&fresh, if turn == Position::Vacant { &data } else { &kept })?;
+            }
             Position::Done => {
+                CrashPoint::SwapNamed.reach();
                 let there = durable::exists(disk, &kept).at("look at", &kept)?;
                 remove_marker(disk, place)?;
+                CrashPoint::SwapDone.reach();
                 return Ok(Repaired::Finished(there.then_some(kept)));
             }
             Position::Lost if !durable::exists(disk, &data).at("look at", &data)? => rename(&kept, &data)?,

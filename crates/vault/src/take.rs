@@ -11,6 +11,7 @@ use ov_sys::disk::{Disk, Facts, Kind};
 use ov_sys::durable;
 use ov_types::{ReleaseName, SnapshotId};
 
+use crate::crash_point::CrashPoint;
 use crate::error::{At, VaultError};
 use crate::manifest::{self, About, Attributes, DATA_NAME, Entry, FILE_NAME, How, Manifest, Summary};
 use crate::path_text::PathText;
@@ -106,8 +107,10 @@ pub fn take(disk: &dyn Disk, request: &TakeRequest<'_>, watch: Watcher<'_>) -> R
         let _ = durable::remove_tree(disk, &taking);
     }
     let manifest = result?;
+    CrashPoint::SnapshotBuilt.reach();
     disk.rename(&taking, &place).at("rename to", &place)?;
     sync_name(disk, snapshots)?;
+    CrashPoint::SnapshotTaken.reach();
     let files = [How::Reflink, How::Link, How::Copy].map(|wanted| {
         let ways = manifest.entries.iter().filter(|entry| matches!(entry, Entry::File { how, .. } if *how == wanted));
         ways.count()

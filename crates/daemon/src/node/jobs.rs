@@ -10,6 +10,7 @@ use ov_vault::{About, RestoreRequest};
 
 use super::{Keeper, Message};
 use crate::core::CoreError;
+use crate::crash_points::CrashPoint;
 use crate::request::Reply;
 use crate::steps::{Workshop, data_rules, describe, of_vault, take};
 
@@ -51,6 +52,7 @@ impl Keeper {
             (self.messages.clone(), Arc::clone(&self.handle.events), Arc::clone(&self.clock));
         self.job = Some(Job::Running);
         drop(tokio::task::spawn_blocking(move || {
+            CrashPoint::WorkBegun.reach();
             let done = match task {
                 Task::Snapshot(wanted) => snapshot(&shop, release, wanted),
                 Task::Restore(id) => restore(&shop, &id),
@@ -62,6 +64,7 @@ impl Keeper {
                 let problem = problem.state("the data was not changed; the node is started again");
                 Refusal { problem, exit_code: ExitCode::Failed.number() }
             });
+            CrashPoint::WorkDone.reach();
             let _ = reply.send(answer);
             let _ = messages.blocking_send(Message::JobDone);
         }));
