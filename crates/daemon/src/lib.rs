@@ -22,13 +22,13 @@ mod run;
 pub mod scout;
 pub mod steps;
 pub mod systemd;
-mod units;
 pub mod tidy_up;
+mod units;
 pub mod watch;
 
 pub use crash_points::crash_points;
 pub use run::{Ended, RunOptions, run};
+pub use units::doubt_about_signing;
 
 /// The version of this program.
-pub use units::doubt_about_signing;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

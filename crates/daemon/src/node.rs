@@ -45,6 +45,8 @@ pub(crate) enum Message {
     Height(Height, RunId),
     /// Work on the data is over.
     JobDone,
+    /// This program file takes the daemon's place.
+    Replace(PathBuf),
 }
 
 /// How the node task ended.
@@ -102,7 +104,7 @@ pub(crate) struct Keeper {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     handle: NodeHandle,
-    manager: ServiceManager,
+    manager: Arc<ServiceManager>,
     ground: Ground,
     units: BTreeMap<UnitName, UnitHere>,
     live: watch::Sender<Live>,
@@ -141,7 +143,7 @@ impl Keeper {
             disk,
             clock,
             handle,
-            manager,
+            manager: Arc::new(manager),
             ground,
             units: BTreeMap::new(),
             live: watch::Sender::new(Live::default()),
@@ -271,6 +273,10 @@ impl Keeper {
                 self.take(Input::Height(height))
             }
             Message::JobDone => self.finish_job(),
+            Message::Replace(program) => {
+                self.end = Some(End::Replaced(program));
+                Ok(())
+            }
         }
     }
 
@@ -366,7 +372,7 @@ impl Keeper {
         if order == Order::Shutdown {
             self.push(EventKind::DaemonStopping { units_stay: false });
             let _ = self.manager.stopping("stopping the units");
-            let manager = std::mem::take(&mut self.manager);
+            let manager = Arc::clone(&self.manager);
             drop(tokio::spawn(async move { manager.patiently(std::future::pending::<()>()).await }));
         }
         let (_, effects) = self.core.order(self.clock.now(), order)?;

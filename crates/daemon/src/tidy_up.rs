@@ -16,8 +16,7 @@ pub fn tidy_up(disk: &dyn Disk, clock: &dyn Clock, shape: &NodeShape) -> Result<
     ov_vault::sweep(disk, &layout.snapshots)
         .map_err(|error| of_vault("remove what an interrupted snapshot left", &error))?;
     let releases = release_layout(shape);
-    ov_release::sweep(disk, &releases)
-        .map_err(|error| of_release("remove what interrupted staging left", &error))?;
+    ov_release::sweep(disk, &releases).map_err(|error| of_release("remove what interrupted staging left", &error))?;
     adopt_current(disk, clock, shape, &releases);
     for unit in shape.units.values() {
         if let Output::Pump(log) = &unit.launch.output

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ov_chains::NodeShape;
 use ov_engine::UnitReport;
-use ov_supervise::{LogSettings, Scope, Shim, ShimEvent, ShimProgram, ShimState};
+use ov_supervise::{LogSettings, Scope, Shim, ShimEvent, ShimProgram, ShimState, SuperviseError};
 use ov_sys::Disk;
 use ov_types::{RunId, StopRule, UnitName};
 use ov_vault::SignState;
@@ -22,9 +22,9 @@ use tokio::sync::mpsc;
 use crate::crash_points::CrashPoint;
 
 pub(crate) use find::{Discovered, discover, status_of};
+pub use launch::doubt_about_signing;
 pub(crate) use launch::log_settings;
 pub(crate) use watchers::{Said, Watchers};
-pub use launch::doubt_about_signing;
 
 /// Commands that may wait for a unit's task; the engine gives one at a time, and a hurried stop after a stop.
 const COMMANDS_MAX: usize = 16;
@@ -99,9 +99,8 @@ impl Worker {
         while let Some(command) = inbox.recv().await {
             match command {
                 Command::Launch { run, shape, signed } => {
-                    if let Err(refusal) = self.launch(run, shape, signed).await {
-                        let launch::Refusal { message, is_unsafe } = refusal;
-                        self.report(UnitReport::LaunchFailed { run, message, is_unsafe }).await;
+                    if let Err(report) = self.launch(run, shape, signed).await {
+                        self.report(report).await;
                     }
                 }
                 Command::Stop { rule } => self.stop(rule).await,
@@ -125,32 +124,45 @@ impl Worker {
         let _ = self.ground.reports.send((self.unit.clone(), report)).await;
     }
 
-    async fn launch(
-        &mut self,
-        run: RunId,
-        shape: Arc<NodeShape>,
-        signed: Option<SignState>,
-    ) -> Result<(), launch::Refusal> {
+    /// Launches the unit. The error is what the engine has to know: that nothing of it runs, or, where that is not
+    /// certain, that it is lost, so that whatever runs is ended before anything else is launched.
+    async fn launch(&mut self, run: RunId, shape: Arc<NodeShape>, signed: Option<SignState>) -> Result<(), UnitReport> {
+        let failed = |launch::Refusal { message, is_unsafe }| UnitReport::LaunchFailed { run, message, is_unsafe };
         let (disk, unit) = (Arc::clone(&self.ground.disk), self.unit.clone());
         let directory = self.directory.clone();
         let composed =
             tokio::task::spawn_blocking(move || launch::compose(&*disk, &shape, &unit, run, signed, &directory));
-        let spec = composed.await.map_err(|error| launch::Refusal::plain(error.to_string()))??;
+        let composed = composed.await.unwrap_or_else(|error| Err(launch::Refusal::plain(error.to_string())));
+        let spec = composed.map_err(failed)?;
         if self.shim.is_none() {
-            self.open().await.map_err(|error| launch::Refusal::of(&error))?;
+            self.open()
+                .await
+                .map_err(|error| self.doubt(&error).unwrap_or_else(|| failed(launch::Refusal::of(&error))))?;
         }
-        let Some(shim) = &self.shim else { return Err(launch::Refusal::plain("there is no shim")) };
+        let Some(shim) = &self.shim else { return Err(failed(launch::Refusal::plain("there is no shim"))) };
         CrashPoint::Launching.reach();
         let launched = shim.launch(spec).await;
         CrashPoint::Launched.reach();
-        if launched.is_err() {
-            // A shim that refuses, or is gone, is looked at afresh next time.
-            self.shim = None;
-        }
-        launched.map_err(|error| launch::Refusal::of(&error))
+        launched.map_err(|error| self.doubt(&error).unwrap_or_else(|| failed(launch::Refusal::of(&error))))
     }
 
-    async fn open(&mut self) -> Result<ShimState, ov_supervise::SuperviseError> {
+    /// What to report after an error that does not say whether something runs.
+    fn doubt(&self, error: &SuperviseError) -> Option<UnitReport> {
+        let certain = matches!(
+            error,
+            SuperviseError::Directory { .. }
+                | SuperviseError::Start { .. }
+                | SuperviseError::StartEnded { .. }
+                | SuperviseError::Record { .. }
+        );
+        if certain {
+            return None;
+        }
+        tracing::warn!("unit {}: {}; what may run of it is ended first", self.unit, launch::Refusal::of(error).message);
+        Some(UnitReport::Lost)
+    }
+
+    async fn open(&mut self) -> Result<ShimState, SuperviseError> {
         let Ground { shim, events, .. } = &self.ground;
         let (opened, state) = Shim::open(self.unit.clone(), &self.directory, shim, events.clone()).await?;
         self.shim = Some(opened);
@@ -186,7 +198,7 @@ impl Worker {
         self.report(UnitReport::OrphansGone).await;
     }
 
-    async fn end_through_shim(&mut self, rule: StopRule) -> Result<bool, ov_supervise::SuperviseError> {
+    async fn end_through_shim(&mut self, rule: StopRule) -> Result<bool, SuperviseError> {
         let state = self.open().await?;
         if !find::has_processes(state.phase) {
             return Ok(true);

@@ -29,7 +29,9 @@ pub use glob::{Globs, InvalidGlob};
 pub use list::{Listed, Retention, delete, list, prune, sweep};
 pub use manifest::{About, Attributes, Entry, How, InvalidManifest, Manifest, Summary, parse as parse_manifest};
 pub use path_text::PathText;
-pub use restore::{RestoreRequest, Restored, already_restored, discard_old, restore, sweep_restores, undo_restore};
+pub use restore::{
+    RestoreRequest, Restored, already_restored, discard_old, kept_data, restore, sweep_restores, undo_restore,
+};
 pub use rules::DataRules;
 pub use seal::{Wrong, seal, verify};
 pub use sign_state::{OnDisk, SignState, SignStateProblem, check_monotone, higher};

@@ -134,6 +134,16 @@ pub fn discard_old(disk: &dyn Disk, data: &Path, kept: &Path) -> Result<(), Vaul
     durable::remove_tree(disk, &removing).at("remove", &removing)
 }
 
+/// Data that restores, or their undoing, have kept beside the data directory.
+pub fn kept_data(disk: &dyn Disk, data: &Path) -> Result<Vec<PathBuf>, VaultError> {
+    let place = Place::of(disk, data)?;
+    let names = disk.list(place.parent()).at("list", place.parent())?;
+    let beside = names.into_iter().map(|name| place.parent().join(name));
+    Ok(beside
+        .filter(|path| [KEPT, UNDONE].iter().any(|suffix| check_kept(disk, &place, path, suffix).is_ok()))
+        .collect())
+}
+
 /// Removes half-built and half-discarded data beside the data directory, after finishing or abandoning a swap that
 /// was stopped. May take long: it deletes. Must not run beside a restore.
 pub fn sweep_restores(disk: &dyn Disk, data: &Path) -> Result<(), VaultError> {

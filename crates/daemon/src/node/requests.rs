@@ -69,10 +69,7 @@ impl Keeper {
                 self.end = Some(End::Left);
                 let _ = reply.send(Ok(said("the daemon ends; the units go on running")));
             }
-            Request::SelfUpgrade { program, reply } => {
-                let _ = reply.send(Ok(said("the new program takes over; the units go on running")));
-                self.end = Some(End::Replaced(program));
-            }
+            Request::SelfUpgrade { program, reply } => self.replace_by(program, reply),
         }
         Ok(())
     }
@@ -206,6 +203,20 @@ impl Keeper {
             Some(Ok(now)) => now.as_ref() != before,
             Some(Err(_)) => true,
         }
+    }
+
+    /// Hands over to another program file, once that has shown that it runs here.
+    fn replace_by(&self, program: std::path::PathBuf, reply: Reply<Acknowledged>) {
+        let messages = self.messages.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            let answer =
+                check_successor(&program).map(|version| said(format!("{version} takes over; the units go on running")));
+            let good = answer.is_ok();
+            let _ = reply.send(answer);
+            if good {
+                let _ = messages.blocking_send(Message::Replace(program));
+            }
+        }));
     }
 
     // ---- snapshots -----------------------------------------------------------------------------------------------
@@ -347,6 +358,26 @@ impl Keeper {
     }
 }
 
+/// Whether a program file is one that can take the daemon's place.
+fn check_successor(program: &Path) -> Answer<String> {
+    let refused = |cause: String| {
+        let problem = Problem::permanent("OV-RUN-005", format!("hand over to {}", program.display()))
+            .cause(cause)
+            .state("this daemon goes on; nothing was changed")
+            .hint("give the path of an `omnivisor` program file that runs on this machine");
+        Err(Refusal { problem, exit_code: ExitCode::Refused.number() })
+    };
+    let asked = ov_sys::process::Program::new(program).arguments(["--version"]);
+    match ov_sys::process::run(&asked) {
+        Ok(output) if output.success() => {
+            let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            if said.starts_with("omnivisor ") { Ok(said) } else { refused(format!("it says it is `{said}`")) }
+        }
+        Ok(output) => refused(format!("asked for its version, it ended with {:?}", output.ending)),
+        Err(error) => refused(error.to_string()),
+    }
+}
+
 // ---- answers ---------------------------------------------------------------------------------------------------------
 
 fn said(message: impl Into<String>) -> Acknowledged {
@@ -450,6 +481,10 @@ fn verify_snapshot(shop: &Workshop, id: &SnapshotId) -> Answer<SnapshotReport> {
     }
     let wrong = ov_vault::verify(&*shop.disk, snapshots, id, &mut |_| {})
         .map_err(|error| failed(of_vault(&format!("verify snapshot {id}"), &error)))?;
+    if wrong.is_empty() {
+        // From now on every byte is known, and not only what was copied. Not sealing does no harm.
+        let _ = ov_vault::seal(&*shop.disk, snapshots, id, &mut |_| {});
+    }
     let files = list_snapshots(shop)?.into_iter().find(|listed| listed.id == *id).map_or(0, |listed| listed.files);
     let problems = wrong.into_iter().map(|wrong| format!("{} {}", wrong.path.display(), wrong.what)).collect();
     Ok(SnapshotReport { id: id.clone(), problems, files })

@@ -24,7 +24,11 @@ impl Work for Commit {
         let keep_last = shop.shape.releases_keep_last as usize;
         let releases = ov_release::prune(&*shop.disk, &shop.layout(), keep_last, &protected)
             .map_err(|error| super::stage::of_release("remove old releases", &error).state(state_at(call)))?;
-        Ok(StepFacts::noted(format!("removed {snapshots} old snapshots and {} old releases", releases.len())))
+        let data = discard_kept_data(shop).map_err(|problem| problem.state(state_at(call)))?;
+        let releases = releases.len();
+        Ok(StepFacts::noted(format!(
+            "removed {snapshots} old snapshots, {releases} old releases, {data} old data folders"
+        )))
     }
 
     fn verify(&self, _: &Workshop, _: &StepCall) -> Result<(), Problem> {
@@ -34,6 +38,17 @@ impl Work for Commit {
     fn undo(&self, _: &Workshop, _: &StepCall) -> Result<StepFacts, Problem> {
         Ok(StepFacts::default())
     }
+}
+
+/// What earlier restores kept was kept to be looked at; once a release is proven on the data of now, that is over.
+fn discard_kept_data(shop: &Workshop) -> Result<usize, Problem> {
+    let data = &shop.shape.layout.data;
+    let failed = |error: &ov_vault::VaultError| of_vault("remove data that a restore kept", error);
+    let kept = ov_vault::kept_data(&*shop.disk, data).map_err(|error| failed(&error))?;
+    for each in &kept {
+        ov_vault::discard_old(&*shop.disk, data, each).map_err(|error| failed(&error))?;
+    }
+    Ok(kept.len())
 }
 
 fn prune_snapshots(shop: &Workshop, call: &StepCall) -> Result<usize, Problem> {
