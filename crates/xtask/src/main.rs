@@ -2,6 +2,7 @@
 //!
 //! Each command is a module; this file only names them. Nothing here is part of the product.
 
+mod bench;
 mod ci;
 mod tidy;
 
@@ -20,6 +21,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure beside others what this project promises.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Run every step of the gate in order, and say how long each took.
     Ci,
     /// Check the rules that compilers do not know: walls between crates, banned calls, lengths, documents.
@@ -31,10 +35,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == bench::child::NAME) {
+        return conclude(bench::child::run(&arguments[1..]).map(|()| true));
+    }
+    conclude(match Arguments::parse().command {
+        Command::Bench(what) => workspace_root().and_then(|root| bench::run(&root, &what)),
         Command::Ci => workspace_root().and_then(|root| ci::run(&root)),
         Command::Tidy { bless } => workspace_root().and_then(|root| tidy::run(&root, bless)),
-    };
+    })
+}
+
+fn conclude(done: Result<bool>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -1,0 +1,71 @@
+//! Benchmarks against others, side by side in one run: `cargo xtask bench supervise`.
+//!
+//! Everything runs as it is delivered, on the same machine, within minutes of each other, with the same processes to
+//! look after. It writes `docs/bench/supervise.md` (keeping what people wrote at its end) and the numbers as JSON
+//! beside it. It installs nothing unless told to.
+
+pub(crate) mod child;
+mod crowd;
+mod facts;
+mod log;
+mod pattern;
+mod peers;
+mod processes;
+mod quiet;
+mod relaunch;
+mod report;
+mod supervise;
+mod switch;
+mod volume;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Args, Subcommand, ValueEnum};
+
+/// What to compare.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Compare omnivisor as a supervisor with s6, runit, supervisord and systemd.
+    Supervise(Supervise),
+}
+
+/// How to compare supervisors.
+#[derive(Debug, Args)]
+pub(crate) struct Supervise {
+    /// Measure these only, print them, and write no document.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// How often a disturbed measurement is repeated at most.
+    #[arg(long, default_value_t = 3)]
+    attempts: u32,
+    /// How many seconds to wait for a quiet moment before each.
+    #[arg(long, default_value_t = 20)]
+    wait: u64,
+    /// Where to work; on the disk to be measured. A new folder in it is used and removed.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    folder: PathBuf,
+    /// Install what is missing with `apt-get` (Debian, as root).
+    #[arg(long)]
+    install: bool,
+    /// Measure this program instead of building one.
+    #[arg(long)]
+    program: Option<PathBuf>,
+}
+
+/// A part of the comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    Idle,
+    Relaunch,
+    Crowd,
+    Log,
+    Switch,
+}
+
+/// Runs a comparison. Returns whether it could be made.
+pub(crate) fn run(root: &Path, bench: &Bench) -> Result<bool> {
+    match bench {
+        Bench::Supervise(options) => supervise::run(root, options),
+    }
+}

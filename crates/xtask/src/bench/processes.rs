@@ -1,0 +1,137 @@
+//! Processes as `/proc` shows them: who belongs to a supervisor, and what they cost.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// What some processes cost together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cost {
+    pub(super) processes: usize,
+    pub(super) pss_kib: u64,
+    pub(super) rss_kib: u64,
+}
+
+/// Every process that comes from this one, and every one whose arguments or environment name the folder.
+pub(super) fn family(root: u32, folder: &Path) -> Vec<u32> {
+    let all: Vec<(u32, u32)> = pids().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut found = vec![root];
+    let mut looked_at = 0;
+    while looked_at < found.len() {
+        let of = found[looked_at];
+        found.extend(all.iter().filter(|(_, parent)| *parent == of).map(|(pid, _)| *pid));
+        looked_at += 1;
+    }
+    let needle = folder.as_os_str().as_encoded_bytes();
+    let names = |pid: u32| {
+        ["cmdline", "environ"].iter().any(|file| {
+            let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            bytes.windows(needle.len()).any(|window| window == needle)
+        })
+    };
+    let own = std::process::id();
+    let marked: Vec<u32> =
+        all.iter().map(|(pid, _)| *pid).filter(|pid| *pid != own && !found.contains(pid) && names(*pid)).collect();
+    found.extend(marked);
+    found
+}
+
+/// What these processes cost now.
+pub(super) fn cost(pids: &[u32]) -> Cost {
+    let mut cost = Cost { processes: pids.len(), ..Cost::default() };
+    for pid in pids {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        cost.pss_kib += number(&rollup, "Pss:");
+        cost.rss_kib += number(&rollup, "Rss:");
+    }
+    cost
+}
+
+/// How often the threads of these processes were switched to, so far.
+pub(super) fn switches(pids: &[u32]) -> u64 {
+    let tasks = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of_task = |task: fs::DirEntry| {
+        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        number(&status, "voluntary_ctxt_switches:") + number(&status, "nonvoluntary_ctxt_switches:")
+    };
+    pids.iter().flat_map(tasks).map(of_task).sum()
+}
+
+/// Which of these processes calls itself by this number, perhaps in a namespace of its own.
+pub(super) fn in_namespace(pids: &[u32], number_inside: i32) -> Option<u32> {
+    let inside = |pid: u32| -> Option<i32> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+        line.split_whitespace().last()?.parse().ok()
+    };
+    pids.iter().copied().find(|pid| inside(*pid) == Some(number_inside))
+}
+
+/// The short name of a process.
+pub(super) fn name(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// Waits until none of these lives.
+pub(super) fn wait_for_end(pids: &[u32], patience: Duration) -> Result<()> {
+    let mut left: Vec<u32> = pids.to_vec();
+    let gone = |pid: u32| parent(pid).is_none();
+    wait_until("processes to end", patience, || {
+        while left.last().is_some_and(|pid| gone(*pid)) {
+            left.pop();
+        }
+        left.is_empty()
+    })
+}
+
+/// Waits for a condition.
+pub(super) fn wait_until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    while !holds() {
+        if Instant::now() >= deadline {
+            bail!("wait any longer for {what}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// The parent of a living process; a zombie does not live.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if state == "Z" || state == "X" { None } else { fields.next()?.parse().ok() }
+}
+
+fn pids() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn number(text: &str, key: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_child_is_found_counted_and_missed() {
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let family = family(std::process::id(), Path::new("/nowhere/at/all"));
+        assert!(family.contains(&child.id()));
+        assert_eq!(in_namespace(&family, i32::try_from(child.id()).unwrap()), Some(child.id()));
+        assert!(cost(&[child.id()]).rss_kib > 0);
+        assert!(switches(&[std::process::id()]) > 0);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_for_end(&[child.id()], Duration::from_secs(10)).unwrap();
+        wait_for_end(&[std::process::id()], Duration::ZERO).unwrap_err();
+    }
+}

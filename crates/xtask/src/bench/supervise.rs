@@ -1,0 +1,269 @@
+//! The comparison of supervisors: what is measured, in which order, how often.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::crowd::{self, Programs};
+use super::log::Sink;
+use super::peers::Peer;
+use super::quiet::{self, Patience, Quiet};
+use super::report::{self, Aim, Cell, OURS, Row, percentile};
+use super::volume::{self, Volume};
+use super::{Part, Supervise, facts, relaunch, switch};
+use crate::report as say;
+
+const IDLE_UNITS: usize = 20;
+const IDLE_WINDOW: Duration = Duration::from_secs(40);
+const KILLS: usize = 208;
+const CROWD_UNITS: usize = 200;
+const LOG_BYTES: u64 = 2 << 30;
+const DATA_BYTES: u64 = 2 << 30;
+const UPGRADES: usize = 12;
+const MEMORY_FOLDER: &str = "/dev/shm";
+const PACKAGES: &str = "s6 runit supervisor xfsprogs btrfs-progs";
+/// What stands below this line in the document was written by people, and stays.
+const BY_HAND: &str = "<!-- Written by hand from here on. -->";
+
+/// Everything a measurement needs.
+struct Bench {
+    programs: Programs,
+    folder: PathBuf,
+    patience: Patience,
+    measured: u32,
+}
+
+/// Runs the comparison and writes it down.
+pub(super) fn run(root: &Path, options: &Supervise) -> Result<bool> {
+    look_for_peers(options.install)?;
+    let programs = programs(root, options)?;
+    let folder = options.folder.join(format!("omnivisor-bench-{}", std::process::id()));
+    fs::create_dir_all(&folder).context("make a folder to work in")?;
+    let patience = Patience { attempts: options.attempts, wait: Duration::from_secs(options.wait) };
+    let mut bench = Bench { programs, folder: folder.clone(), patience, measured: 0 };
+    let wants = |part| options.only.is_empty() || options.only.contains(&part);
+    let mut rows = Vec::new();
+    let parts: [(Part, Measure); 5] = [
+        (Part::Idle, Bench::idle),
+        (Part::Relaunch, Bench::relaunch),
+        (Part::Crowd, Bench::crowd),
+        (Part::Log, Bench::log),
+        (Part::Switch, Bench::switch),
+    ];
+    for (part, measure) in parts {
+        if wants(part) {
+            let new = measure(&mut bench);
+            say(&report::table(&new));
+            rows.extend(new);
+        }
+    }
+    let facts = facts::of_machine(&folder);
+    fs::remove_dir_all(&folder).context("remove the folder worked in")?;
+    if options.only.is_empty() {
+        write_down(root, &facts, &rows)?;
+    }
+    Ok(true)
+}
+
+fn look_for_peers(install: bool) -> Result<()> {
+    let missing = Peer::ALL.iter().filter_map(|peer| peer.is_here().err().and(peer.package())).count();
+    if missing > 0 && install {
+        volume::tool(Command::new("apt-get").args(["install", "-y", "-q"]).args(PACKAGES.split(' ')))?;
+    } else if missing > 0 {
+        say(&format!("not everything is here to be compared with: apt-get install {PACKAGES}"));
+    }
+    Ok(())
+}
+
+/// Builds what is measured and what it looks after, as they are delivered.
+fn programs(root: &Path, options: &Supervise) -> Result<Programs> {
+    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root).no_deps().exec().context("ask cargo")?;
+    let built = metadata.target_directory.join("release");
+    let mut packages = vec!["xtask"];
+    if options.program.is_none() {
+        packages.push("omnivisor");
+    }
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--release", "--quiet"]).current_dir(root);
+    for package in packages {
+        build.args(["-p", package]);
+    }
+    ensure!(build.status().context("start cargo")?.success(), "build what is to be measured");
+    let omnivisor = options.program.clone().unwrap_or_else(|| built.join("omnivisor").into());
+    Ok(Programs {
+        omnivisor: fs::canonicalize(omnivisor).context("find omnivisor")?,
+        child: built.join("xtask").into(),
+    })
+}
+
+impl Bench {
+    /// Measures once more or less often, in a folder of its own, as quietly as it can be had.
+    fn quietly<T>(
+        &mut self,
+        base: &Path,
+        mut measure: impl FnMut(&Programs, &Path) -> Result<T>,
+    ) -> Result<Quiet<T>, String> {
+        let (programs, measured) = (&self.programs, &mut self.measured);
+        let attempt = || {
+            *measured += 1;
+            let folder = base.join(format!("omnivisor-bench-{}-{measured}", std::process::id()));
+            fs::create_dir_all(&folder).context("make a folder")?;
+            let result = measure(programs, &folder);
+            let _ = fs::remove_dir_all(&folder);
+            result
+        };
+        quiet::measure(self.patience, attempt).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Measures every supervisor in the same way.
+    fn each_peer<T>(&mut self, measure: impl Fn(Peer, &Programs, &Path) -> Result<T>) -> Vec<(Peer, Measured<T>)> {
+        let folder = self.folder.clone();
+        let one = |peer: Peer| {
+            say(&format!("… {}", peer.name()));
+            let measured = peer.is_here().map_err(|error| format!("{error:#}"));
+            (peer, measured.and_then(|()| self.quietly(&folder, |programs, folder| measure(peer, programs, folder))))
+        };
+        Peer::ALL.into_iter().map(one).collect()
+    }
+
+    fn idle(&mut self) -> Vec<Row> {
+        say(&format!("{IDLE_UNITS} idle processes"));
+        let all = self.each_peer(|peer, programs, folder| {
+            crowd::idle(peer, &programs.omnivisor, folder, IDLE_UNITS, IDLE_WINDOW)
+        });
+        let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        vec![
+            row("memory, shared pages in part (PSS)", "MB", 1, Some(Aim::AtMost(10.0)), &all, |idle| {
+                number(idle.cost.pss_kib) / 1e3 * 1.024
+            }),
+            row("memory, shared pages in full (RSS)", "MB", 1, None, &all, |idle| {
+                number(idle.cost.rss_kib) / 1e3 * 1.024
+            }),
+            row("processes", "", 0, None, &all, |idle| number(idle.cost.processes as u64)),
+            row("wake-ups while idle", "per minute", 1, Some(Aim::AtMost(0.0)), &all, |idle| idle.wakes_per_minute),
+        ]
+    }
+
+    fn relaunch(&mut self) -> Vec<Row> {
+        say(&format!("{KILLS} processes killed"));
+        let all = self.each_peer(|peer, programs, folder| relaunch::relaunch(peer, programs, folder, KILLS));
+        vec![
+            row("killed to relaunched, median", "ms", 2, Some(Aim::AtMost(5.0)), &all, at(50)),
+            row("killed to relaunched, p99", "ms", 2, None, &all, at(99)),
+        ]
+    }
+
+    fn crowd(&mut self) -> Vec<Row> {
+        say(&format!("{CROWD_UNITS} processes started and stopped"));
+        let all = self.each_peer(|peer, programs, folder| crowd::start_stop(peer, programs, folder, CROWD_UNITS));
+        let ms = |what: &str, of: fn(&crowd::StartStop) -> f64| row(what, "ms", 0, None, &all, of);
+        vec![
+            ms(&format!("{CROWD_UNITS} processes started"), |both| both.start_ms),
+            ms(&format!("{CROWD_UNITS} processes stopped"), |both| both.stop_ms),
+        ]
+    }
+
+    fn log(&mut self) -> Vec<Row> {
+        say("output into rotated files, every byte compared");
+        let mut cells = Vec::new();
+        for (place, folder) in [("memory", PathBuf::from(MEMORY_FOLDER)), ("disk", self.folder.clone())] {
+            for sink in Sink::ALL {
+                say(&format!("… {} to {place}", sink.name()));
+                let rate = self.quietly(&folder, |programs, folder| sink.pour(programs, folder, LOG_BYTES));
+                cells.push((place, sink.name(), rate));
+            }
+        }
+        let row_of = |place: &str, aim| {
+            let of_place = cells.iter().filter(|(where_to, ..)| *where_to == place);
+            let cells = of_place.map(|(_, who, rate)| cell(who, rate, |rate| *rate)).collect();
+            Row { what: format!("output to files in {place}"), unit: "GB/s", decimals: 2, aim, cells }
+        };
+        vec![row_of("memory", Some(Aim::AtLeast(1.0))), row_of("disk", None)]
+    }
+
+    fn switch(&mut self) -> Vec<Row> {
+        say(&format!("{UPGRADES} upgrades each"));
+        let folder = self.folder.clone();
+        let here = volume::kind(&folder);
+        let bare = self.quietly(&folder, |programs, home| switch::gaps(programs, home, None, UPGRADES));
+        let script = self.quietly(&folder, |programs, home| switch::gaps_of_script(programs, home, UPGRADES));
+        let mut rows = gap_rows(&format!("nothing kept, {here}"), 10.0, &[(OURS, bare), ("shell script", script)]);
+        let volumes: [(&str, &dyn Fn() -> Result<Volume>); 3] = [
+            (&here, &|| Volume::here(&folder)),
+            ("xfs (reflink)", &|| Volume::in_a_file(&folder.join("xfs"), &["mkfs.xfs", "-q", "-f", "-m", "reflink=1"])),
+            ("btrfs", &|| Volume::in_a_file(&folder.join("btrfs"), &["mkfs.btrfs", "-q", "-f"])),
+        ];
+        for (name, make) in volumes {
+            say(&format!("… {name}"));
+            let kept = make().map_err(|error| format!("{error:#}")).and_then(|volume| {
+                self.quietly(&volume.folder, |programs, home| switch::gaps(programs, home, Some(DATA_BYTES), UPGRADES))
+            });
+            rows.extend(gap_rows(&format!("2 GB kept, {name}"), 150.0, &[(OURS, kept)]));
+        }
+        rows
+    }
+}
+
+/// One part of the comparison.
+type Measure = fn(&mut Bench) -> Vec<Row>;
+
+type Measured<T> = Result<Quiet<T>, String>;
+
+fn cell<T>(who: &'static str, measured: &Measured<T>, of: impl Fn(&T) -> f64) -> Cell {
+    let others = measured.as_ref().map_or(0.0, |quiet| quiet.others);
+    Cell { who, value: measured.as_ref().map(|quiet| of(&quiet.value)).map_err(Clone::clone), others }
+}
+
+fn row<T>(
+    what: &str,
+    unit: &'static str,
+    decimals: usize,
+    aim: Option<Aim>,
+    all: &[(Peer, Measured<T>)],
+    of: impl Fn(&T) -> f64,
+) -> Row {
+    let cells = all.iter().map(|(peer, measured)| cell(peer.name(), measured, &of)).collect();
+    Row { what: what.to_owned(), unit, decimals, aim, cells }
+}
+
+fn at(percent: usize) -> impl Fn(&Vec<f64>) -> f64 {
+    move |times| percentile(times, percent).unwrap_or(f64::NAN)
+}
+
+fn gap_rows(what: &str, aim_ms: f64, all: &[(&'static str, Measured<Vec<f64>>)]) -> Vec<Row> {
+    let of = |percent: usize, name: &str, aim| Row {
+        what: format!("switch gap, {what}, {name}"),
+        unit: "ms",
+        decimals: 2,
+        aim,
+        cells: all.iter().map(|(who, gaps)| cell(who, gaps, at(percent))).collect(),
+    };
+    vec![of(50, "median", Some(Aim::AtMost(aim_ms))), of(99, "p99", None)]
+}
+
+fn write_down(root: &Path, facts: &[(String, String)], rows: &[Row]) -> Result<()> {
+    let folder = root.join("docs/bench");
+    fs::create_dir_all(&folder).context("make docs/bench")?;
+    let document: PathBuf = folder.join("supervise.md");
+    let before = fs::read_to_string(&document).unwrap_or_default();
+    let by_hand = before.split_once(BY_HAND).map_or("\n", |(_, rest)| rest);
+    let facts_text: Vec<String> = facts.iter().map(|(name, value)| format!("- {name}: {value}\n")).collect();
+    let facts_text = facts_text.concat();
+    let text = format!(
+        "# Omnivisor beside other supervisors\n\n\
+         Written by `cargo xtask bench supervise`, all in one run. In brackets: how many times omnivisor's value.\n\n\
+         {facts_text}\n{}\n{BY_HAND}{by_hand}",
+        report::table(rows)
+    );
+    fs::write(&document, text).context("write docs/bench/supervise.md")?;
+    let facts = facts.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+    let facts: serde_json::Map<String, serde_json::Value> = facts.collect();
+    let json = serde_json::json!({ "version": "1.0", "machine": facts, "rows": report::to_json(rows) });
+    let json = format!("{}\n", serde_json::to_string_pretty(&json)?);
+    fs::write(folder.join("supervise.json"), json).context("write docs/bench/supervise.json")?;
+    say("written to docs/bench/supervise.md");
+    Ok(())
+}
