@@ -11,7 +11,7 @@ use ov_chains::NodeShape;
 use ov_engine::StepCall;
 use ov_sys::Disk;
 use ov_types::record::StepFacts;
-use ov_types::{Height, Problem, RunId, Span};
+use ov_types::{Height, Problem, RunId, Span, Trigger};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -109,9 +109,15 @@ struct Wanted {
 impl Wanted {
     fn of(shape: &NodeShape, call: &StepCall, live: &Live) -> Self {
         let asked = shape.probes.height.is_some();
-        // Without a height in the trigger, the chain has to move on from where it is now.
-        let from = call.plan.trigger.height().or(live.height.map(|(height, _)| height)).unwrap_or_default();
-        Self { above: asked.then_some(from) }
+        // Without a height in the trigger, the chain has to move on from where it was. So it has when a person did not
+        // wait for that height. A node that halts may do so before anybody saw it there.
+        let was = call.facts.height.or(live.height.map(|(height, _)| height));
+        let from = match call.plan.trigger {
+            Trigger::Height { height } => Some(was.map_or(height, |was| was.min(height))),
+            Trigger::Halt { height } => Some(height),
+            Trigger::Time { .. } | Trigger::Now => was,
+        };
+        Self { above: asked.then_some(from.unwrap_or_default()) }
     }
 
     /// The run that shows everything, or what is missing.

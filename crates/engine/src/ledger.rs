@@ -324,8 +324,9 @@ impl Ledger {
 
 /// Later facts win; what a step does not mention stays.
 fn merge(facts: &mut StepFacts, more: &StepFacts) {
-    let StepFacts { previous, staged_here, snapshot, format, gap_ms, note } = more.clone();
+    let StepFacts { previous, height, staged_here, snapshot, format, gap_ms, note } = more.clone();
     facts.previous = previous.or(facts.previous.take());
+    facts.height = height.or(facts.height);
     facts.staged_here = staged_here.or(facts.staged_here);
     facts.snapshot = snapshot.or(facts.snapshot.take());
     facts.format = format.or(facts.format.take());

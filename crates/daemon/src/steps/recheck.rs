@@ -32,7 +32,7 @@ impl Work for Recheck {
             }
         };
         let format = shop.format_marker().map_err(|problem| problem.state(state_at(call)))?;
-        Ok(StepFacts { previous, format, ..checked })
+        Ok(StepFacts { previous, height: shop.height, format, ..checked })
     }
 
     fn verify(&self, _: &Workshop, _: &StepCall) -> Result<(), Problem> {
