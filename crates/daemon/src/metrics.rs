@@ -147,6 +147,11 @@ impl Metrics {
         self.unit_up.get_or_create(&of(unit)).set(i64::from(up));
     }
 
+    /// There is no such unit any more.
+    pub fn unit_gone(&self, unit: &UnitName) {
+        self.unit_up.remove(&of(unit));
+    }
+
     /// The height moved to `height`.
     pub fn height(&self, height: Height, at: Moment) {
         self.height.set(count(height.0));

@@ -27,7 +27,7 @@ use crate::crash_points::CrashPoint;
 use crate::live::Live;
 use crate::request::{NodeHandle, Request};
 use crate::systemd::ServiceManager;
-use crate::units::{Command, Discovered, Ground, Said, UnitTask, Watchers, discover};
+use crate::units::{Command, Discovered, Ground, Said, UnitTask, Watchers, discover, may_run};
 use crate::watch::Watch;
 
 /// Messages that may wait; senders wait when it is full, they never drop.
@@ -190,7 +190,8 @@ impl Keeper {
         let shape = Arc::clone(&self.shape);
         let mut found = BTreeMap::new();
         let mut adopted = Vec::new();
-        for unit in shape.units.keys() {
+        let left = left_units(&*self.disk, &shape);
+        for unit in shape.units.keys().chain(&left) {
             let directory = shape.layout.unit(unit);
             let discovered = discover(unit, &directory, &self.ground, self.clock.now()).await;
             let Discovered { found: state, shim, said_ready, says } = discovered.unwrap_or_else(|error| {
@@ -330,7 +331,9 @@ impl Keeper {
             }
             _ => {}
         }
-        self.take(Input::Unit(unit, report))
+        self.take(Input::Unit(unit, report))?;
+        self.forget_removed();
+        Ok(())
     }
 
     /// Reads what the validator has signed, so that it is never launched with less.
@@ -459,6 +462,14 @@ fn scout_path(scout: &ov_chains::shape::Scout) -> &std::path::Path {
     match scout {
         ov_chains::shape::Scout::PlanFile { path, .. } => path,
     }
+}
+
+/// Units that the configuration does not name any more and of which something may run.
+fn left_units(disk: &dyn Disk, shape: &NodeShape) -> Vec<UnitName> {
+    let folder = shape.layout.state.join("units");
+    let names = disk.list(&folder).unwrap_or_default().into_iter();
+    let units = names.filter_map(|name| UnitName::new(name.to_str()?).ok());
+    units.filter(|unit| !shape.units.contains_key(unit) && may_run(&shape.layout.unit(unit))).collect()
 }
 
 /// The files whose changes matter at once.

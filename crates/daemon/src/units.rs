@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::crash_points::CrashPoint;
 
-pub(crate) use find::{Discovered, discover, status_of};
+pub(crate) use find::{Discovered, discover, may_run, status_of};
 pub use launch::doubt_about_signing;
 pub(crate) use launch::log_settings;
 pub(crate) use watchers::{Said, Watchers};

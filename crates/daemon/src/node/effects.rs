@@ -37,6 +37,18 @@ impl Keeper {
         Ok(())
     }
 
+    /// Lets go of units that left the configuration and are down: their shims have nothing to wait for.
+    pub(super) fn forget_removed(&mut self) {
+        let node = self.core.node();
+        let gone: Vec<UnitName> = self.units.keys().filter(|unit| !node.has_unit(unit)).cloned().collect();
+        for unit in gone {
+            self.handle.metrics.unit_gone(&unit);
+            if let Some(here) = self.units.remove(&unit) {
+                drop(tokio::spawn(here.task.close()));
+            }
+        }
+    }
+
     fn launch(&mut self, unit: &UnitName, run: RunId) {
         let mark = self.log_mark(unit);
         if let Some(here) = self.units.get_mut(unit) {

@@ -330,6 +330,7 @@ impl Keeper {
         });
         self.apply_now();
         self.take(ov_engine::Input::Settings(self.shape.engine.clone()))?;
+        self.forget_removed();
         Ok(Ok(report))
     }
 

@@ -48,6 +48,11 @@ pub(crate) fn shim_lives(directory: &Path) -> bool {
     UnitDir::open(directory).and_then(|directory| directory.is_taken()).unwrap_or(false)
 }
 
+/// Whether anything of a unit lives: its shim, or what a shim left behind.
+pub(crate) fn may_run(directory: &Path) -> bool {
+    shim_lives(directory) || ov_supervise::orphans(directory).is_ok_and(|orphans| !orphans.is_empty())
+}
+
 /// Whether processes of the unit may live in this phase of its last run.
 pub(crate) fn has_processes(phase: Phase) -> bool {
     matches!(phase, Phase::Launching | Phase::Running | Phase::Exited)

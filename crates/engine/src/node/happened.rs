@@ -15,10 +15,12 @@ use crate::{Effect, Found, UnitReport, Wish};
 
 impl Node {
     pub(super) fn take_found(&mut self, found: &BTreeMap<UnitName, Found>) {
-        for (name, unit) in &mut self.units {
-            if let (Some(found), Some(rules)) = (found.get(name), self.settings.units.get(name)) {
-                unit.found(found, rules, self.now.monotonic_ms);
-            }
+        let main = self.settings.units.get(&UnitName::main());
+        for (name, found) in found {
+            // One that left the configuration while no daemon ran is ended as one that leaves it now.
+            let Some(rules) = self.settings.units.get(name).or(main) else { continue };
+            let unit = self.units.entry(name.clone()).or_insert_with(Unit::new);
+            unit.found(found, rules, self.now.monotonic_ms);
         }
         self.found = true;
         self.consult();

@@ -152,6 +152,11 @@ impl Node {
         told.wanted && !told.suspended && !held_by_file
     }
 
+    /// Whether there is such a unit, be it only to be ended because the configuration does not name it any more.
+    pub fn has_unit(&self, name: &UnitName) -> bool {
+        self.units.contains_key(name)
+    }
+
     /// A unit, as others may see it.
     pub fn unit_view(&self, name: &UnitName) -> Option<UnitView> {
         let unit = self.units.get(name)?;
