@@ -158,6 +158,28 @@ pub enum Order {
     Hurry,
 }
 
+/// Fits "failed to …".
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Order::Add(wish) => write!(f, "plan an upgrade to {}", wish.release),
+            Order::Cancel(plan) => write!(f, "take plan {plan} back"),
+            Order::Apply(plan) => write!(f, "carry plan {plan} out now"),
+            Order::Rollback(plan) => write!(f, "turn upgrade {plan} round"),
+            Order::Retry(plan) => write!(f, "go on with upgrade {plan}"),
+            Order::Start(unit) => write!(f, "start unit {unit}"),
+            Order::Stop(unit) => write!(f, "stop unit {unit}"),
+            Order::Restart(unit) => write!(f, "restart unit {unit}"),
+            Order::Suspend(unit) => write!(f, "hold the launches of unit {unit}"),
+            Order::Resume(unit) => write!(f, "let the launches of unit {unit} go"),
+            Order::Pause => f.write_str("stop the node for work on its data"),
+            Order::Unpause => f.write_str("start the node after work on its data"),
+            Order::Shutdown => f.write_str("stop the node"),
+            Order::Hurry => f.write_str("stop the node at once"),
+        }
+    }
+}
+
 /// Why an order is refused. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {

@@ -38,7 +38,7 @@ impl Keeper {
         let (answer, effects) = self.core.order(self.clock.now(), Order::Pause)?;
         match answer {
             Ok(_) => self.job = Some(Job::Waiting(task, reply)),
-            Err(refused) => drop(reply.send(Err(super::requests::refusal(&refused)))),
+            Err(refused) => drop(reply.send(Err(super::requests::refusal(Order::Pause.to_string(), &refused)))),
         }
         self.carry_out(effects)
     }

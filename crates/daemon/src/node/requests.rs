@@ -81,13 +81,41 @@ impl Keeper {
         reply: Reply<Acknowledged>,
         message: impl FnOnce(Option<PlanId>) -> String,
     ) -> Result<(), CoreError> {
+        if let Some(missing) = self.missing(&order) {
+            let _ = reply.send(Err(missing));
+            return Ok(());
+        }
+        let summary = order.to_string();
         let (answer, effects) = self.core.order(self.clock.now(), order)?;
         let answer = match answer {
             Ok(plan) => Ok(Acknowledged { message: message(plan), plan, snapshot: None }),
-            Err(refused) => Err(refusal(&refused)),
+            Err(refused) => Err(refusal(summary, &refused)),
         };
         let _ = reply.send(answer);
         self.carry_out(effects)
+    }
+
+    /// The refusal of an order about something that is not there.
+    fn missing(&self, order: &Order) -> Option<Refusal> {
+        match order {
+            Order::Cancel(plan) | Order::Apply(plan) | Order::Rollback(plan) | Order::Retry(plan) => {
+                let known = self.core.node().ledger().entry(*plan).is_some();
+                (!known).then(|| no_such_thing("plan", plan))
+            }
+            Order::Start(unit)
+            | Order::Stop(unit)
+            | Order::Restart(unit)
+            | Order::Suspend(unit)
+            | Order::Resume(unit) => {
+                (!self.shape.units.contains_key(unit)).then(|| {
+                    let names: Vec<&str> = self.shape.units.keys().map(UnitName::as_str).collect();
+                    let mut refusal = no_such_thing("unit", unit);
+                    refusal.problem.hint = format!("the node has: {}", names.join(", "));
+                    refusal
+                })
+            }
+            _ => None,
+        }
     }
 
     /// Does what may wait for a disk or a program on a thread of its own.
@@ -153,6 +181,10 @@ impl Keeper {
     fn roll_back(&mut self, plan: Option<PlanId>, reply: Reply<Acknowledged>) -> Result<(), CoreError> {
         let ledger = self.core.node().ledger();
         let live = ledger.entries().filter(|entry| !entry.is_over()).find(|entry| entry.is_in_window());
+        if let Some(missing) = plan.and_then(|plan| self.missing(&Order::Rollback(plan))) {
+            let _ = reply.send(Err(missing));
+            return Ok(());
+        }
         let chosen = plan.or(live.map(|entry| entry.plan.id));
         if let Some(id) = chosen
             && ledger.entry(id).is_some_and(|entry| !entry.is_over())
@@ -386,8 +418,8 @@ fn said(message: impl Into<String>) -> Acknowledged {
 }
 
 /// The engine's refusal as an operator sees it.
-pub(super) fn refusal(refused: &Refused) -> Refusal {
-    let problem = Problem::permanent("OV-API-030", "do that now")
+pub(super) fn refusal(summary: impl Into<String>, refused: &Refused) -> Refusal {
+    let problem = Problem::permanent("OV-API-030", summary)
         .cause(refused.why.clone())
         .state("nothing was changed")
         .hint(refused.hint.clone());
