@@ -2,8 +2,11 @@
 //!
 //! Reads `/proc` and asks the kernel; changes nothing and remembers nothing.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use rustix::system::uname;
 
@@ -68,6 +71,38 @@ pub fn is_alive(pid: u32, start_ticks: u64) -> io::Result<bool> {
     Ok(process_facts(pid)?.is_some_and(|facts| facts.start_ticks == start_ticks && !facts.zombie))
 }
 
+/// A process that runs now, as far as we may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningProcess {
+    /// Its pid.
+    pub pid: u32,
+    /// Start time in clock ticks since boot.
+    pub start_ticks: u64,
+    /// Its program file; `None` when that is not for us to know.
+    pub program: Option<PathBuf>,
+    /// Its arguments, its name first.
+    pub arguments: Vec<OsString>,
+}
+
+/// Every process that runs now. One that ends meanwhile may be missing.
+pub fn running_processes() -> io::Result<Vec<RunningProcess>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(facts) = process_facts(pid)?.filter(|facts| !facts.zombie) else { continue };
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words = line.strip_suffix(b"\0").unwrap_or(&line).split(|byte| *byte == 0);
+        found.push(RunningProcess {
+            pid,
+            start_ticks: facts.start_ticks,
+            program: fs::read_link(format!("/proc/{pid}/exe")).ok(),
+            arguments: words.map(|word| OsString::from_vec(word.to_owned())).collect(),
+        });
+    }
+    Ok(found)
+}
+
 /// The program's name stands in brackets and may hold anything, brackets and blanks included, so the
 /// fields are counted from the last bracket.
 fn parse_stat(line: &str) -> Option<ProcessFacts> {
@@ -102,6 +137,14 @@ mod tests {
         assert!(!is_alive(pid, facts.start_ticks + 1).unwrap());
         // Above the largest pid the kernel ever gives.
         assert_eq!(process_facts(1 << 30).unwrap(), None);
+    }
+
+    #[test]
+    fn this_process_is_among_those_that_run() {
+        let own = running_processes().unwrap().into_iter().find(|process| process.pid == std::process::id()).unwrap();
+        assert_eq!(own.program, Some(std::env::current_exe().unwrap()));
+        assert_eq!(own.arguments, std::env::args_os().collect::<Vec<_>>());
+        assert!(is_alive(own.pid, own.start_ticks).unwrap());
     }
 
     #[test]

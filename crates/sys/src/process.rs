@@ -121,7 +121,7 @@ pub fn run(program: &Program) -> io::Result<Output> {
     })
 }
 
-fn ending_of(status: ExitStatus) -> Ending {
+pub(crate) fn ending_of(status: ExitStatus) -> Ending {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ending::Exited(code),
         (None, signal) => Ending::Signaled(signal.unwrap_or_default()),
