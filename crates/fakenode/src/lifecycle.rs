@@ -60,7 +60,8 @@ pub fn read(home: &Path) -> Result<Vec<Entry>, Error> {
     text.lines().map(|line| serde_json::from_str(line).map_err(Error::json(&path))).collect()
 }
 
-fn monotonic_ns() -> u64 {
+/// `CLOCK_MONOTONIC` now: the clock of the log, for whoever measures from an event of their own.
+pub fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }

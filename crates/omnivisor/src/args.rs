@@ -104,6 +104,9 @@ pub(crate) enum Command {
     /// Take, check and restore snapshots of the data
     #[command(subcommand, after_help = help::SNAPSHOT)]
     Snapshot(SnapshotCommand),
+    /// Show what this is for, on this machine: a node, killed, upgraded and rolled back
+    #[command(after_help = help::DEMO)]
+    Demo(DemoArgs),
     /// Print completions for a shell
     #[command(after_help = help::COMPLETIONS)]
     Completions {
@@ -140,6 +143,24 @@ pub(crate) struct InitArgs {
     /// The arguments of the node's program
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub(crate) arguments: Vec<String>,
+}
+
+/// `omnivisor demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the temporary home; one that is named with --home is always kept
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Break the demo, to see that it can fail
+    #[arg(long, hide = true, value_enum)]
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+/// Ways to break the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sabotage {
+    // The release that should be bad is good.
+    GoodRelease,
 }
 
 /// `omnivisor stop`.

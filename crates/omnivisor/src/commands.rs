@@ -14,12 +14,15 @@ mod stop;
 mod unit;
 mod upgrade;
 
+use std::path::Path;
+
 use ov_sys::RealDisk;
 use ov_types::PlanId;
 use ov_types::api::Acknowledged;
 use ov_types::record::Outcome;
 
 use crate::args::{Arguments, Command};
+use crate::demo;
 use crate::failure::Failure;
 use crate::home;
 use crate::output::{Console, Tone};
@@ -38,10 +41,11 @@ pub(crate) fn carry_out(arguments: Arguments, console: Console) -> Result<(), (C
         }
         Err(failure) => return Err((console, failure)),
     };
-    dispatch(&session, arguments.command).map_err(|failure| (session.console, failure))
+    let named = arguments.global.home.as_deref();
+    dispatch(&session, named, arguments.command).map_err(|failure| (session.console, failure))
 }
 
-fn dispatch(session: &Session, command: Command) -> Result<(), Failure> {
+fn dispatch(session: &Session, named: Option<&Path>, command: Command) -> Result<(), Failure> {
     match command {
         Command::Init(arguments) => init::init(session, &arguments),
         Command::Run => run::run(session),
@@ -58,6 +62,7 @@ fn dispatch(session: &Session, command: Command) -> Result<(), Failure> {
         Command::Release(command) => release::release(session, command),
         Command::Unit(command) => unit::unit(session, command),
         Command::Snapshot(command) => snapshot::snapshot(session, command),
+        Command::Demo(arguments) => demo::demo(session, named, &arguments),
         Command::Completions { shell } => program::completions(shell),
         Command::Man { directory } => program::man(session, &directory),
         Command::Schema => program::schema(),

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod daemon;
+mod demo;
 mod failure;
 mod feed;
 mod home;

@@ -10,7 +10,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Look", &["status", "watch", "events", "logs", "doctor"]),
     ("Upgrade", &["plan", "upgrade", "release"]),
     ("Care", &["unit", "snapshot"]),
-    ("Program", &["completions", "man", "schema"]),
+    ("Program", &["demo", "completions", "man", "schema"]),
 ];
 
 pub(super) const AFTER: &str = "\
@@ -102,6 +102,14 @@ Examples:
   omnivisor snapshot list
   omnivisor snapshot restore ID --confirm NODE";
 
+pub(super) const DEMO: &str = "\
+Examples:
+  omnivisor demo
+  omnivisor demo --keep             leaves its home, to be looked at
+
+It takes half a minute, in a temporary home of its own. The exit code is 0 only if everything
+that it tells has happened, as read back from the node's own notes.";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   omnivisor completions bash > /etc/bash_completion.d/omnivisor
@@ -162,6 +170,7 @@ mod tests {
             UPGRADE,
             UNIT,
             SNAPSHOT,
+            DEMO,
             COMPLETIONS,
         ];
         let mut count = 0;
