@@ -17,7 +17,7 @@ use std::path::Path;
 use tree::Tree;
 
 /// Crates for development only. They may do what the product may not.
-const DEVELOPMENT_CRATES: &[&str] = &["testkit", "fakenode", "xtask"];
+const DEVELOPMENT_CRATES: &[&str] = &["testkit", "fakenode", "sim", "xtask"];
 
 /// One broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
