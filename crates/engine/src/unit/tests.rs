@@ -1,3 +1,5 @@
+//! One unit through every order and every fate: its table, and its properties.
+
 use super::*;
 use ov_types::{BackOff, CrashLoop, RestartPolicy, WhenLooping};
 use proptest::prelude::*;
