@@ -60,7 +60,8 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct UnitTask {
     commands: mpsc::Sender<Command>,
-    task: tokio::task::JoinHandle<Option<Shim>>,
+    /// Ends with the shim, or with where there is none.
+    task: tokio::task::JoinHandle<Result<Shim, PathBuf>>,
 }
 
 impl UnitTask {
@@ -78,11 +79,14 @@ impl UnitTask {
         }
     }
 
-    /// Ends the task; an idle shim is told to go.
+    /// Ends the task. An idle shim is told to go, and what happened to the unit is of no concern to the next daemon.
     pub(crate) async fn close(self) {
         drop(self.commands);
-        if let Ok(Some(shim)) = self.task.await {
-            let _ = shim.quit().await;
+        match self.task.await {
+            Ok(Ok(shim)) => drop(shim.quit().await),
+            // At worst the next daemon judges once more how it ended.
+            Ok(Err(directory)) => drop(ov_supervise::settle(&directory)),
+            Err(_) => {}
         }
     }
 }
@@ -95,7 +99,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) -> Option<Shim> {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) -> Result<Shim, PathBuf> {
         while let Some(command) = inbox.recv().await {
             match command {
                 Command::Launch { run, shape, signed } => {
@@ -117,7 +121,7 @@ impl Worker {
                 }
             }
         }
-        self.shim
+        self.shim.ok_or(self.directory)
     }
 
     async fn report(&self, report: UnitReport) {
@@ -201,7 +205,9 @@ impl Worker {
     async fn end_through_shim(&mut self, rule: StopRule) -> Result<bool, SuperviseError> {
         let state = self.open().await?;
         if !find::has_processes(state.phase) {
-            return Ok(true);
+            // What it knows of is gone; what an earlier shim left is not its to end.
+            let grace = Duration::from_millis(rule.grace_ms);
+            return ov_supervise::end_orphans(&self.directory, rule.signal, grace).await.map(|()| true);
         }
         self.stop(rule).await;
         let bound = Duration::from_millis(rule.grace_ms) + Duration::from_secs(30);

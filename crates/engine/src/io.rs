@@ -23,6 +23,22 @@ pub enum Found {
         /// When it was launched.
         since: Moment,
     },
+    /// It runs, or something of it does, and its shim was told to end it.
+    Stopping {
+        /// Which launch.
+        run: RunId,
+        /// Its process, unless that has ended.
+        pid: Option<u32>,
+        /// When it was launched.
+        since: Moment,
+    },
+    /// It was told to end and did, or nobody has to judge any more how it ended; its tree is empty.
+    Stopped {
+        /// Which launch.
+        run: RunId,
+        /// How, if anybody saw it.
+        status: Option<ExitStatus>,
+    },
     /// Its main process ended, but others of its tree live; the shim is ending them.
     Ending {
         /// Which launch.

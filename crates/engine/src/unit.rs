@@ -140,6 +140,12 @@ impl Unit {
                 let since_ms = since.monotonic_ms.min(now_ms);
                 self.doing = Doing::Up { pid: *pid, since_ms, ready: !rules.has_readiness };
             }
+            Found::Stopping { run, pid, since } => {
+                self.run = *run;
+                let launched_ms = since.monotonic_ms.min(now_ms);
+                self.doing = Doing::Stopping { pid: *pid, launched_ms, cause: StopCause::Told, told: Told::Gently };
+            }
+            Found::Stopped { run, status } => (self.run, self.last_exit) = (*run, *status),
             Found::Ending { run, status } => {
                 (self.run, self.last_exit) = (*run, *status);
                 self.doing = Doing::Ending { ran_ms: 0 };

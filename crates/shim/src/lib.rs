@@ -38,7 +38,7 @@ mod wire;
 pub use crash::{CRASH_VARIABLE, CrashPoint};
 pub use launch::{Stage, UNIT_VARIABLE};
 pub use protocol::{Command, Event, Message, PROTOCOL_VERSION, Phase, Request, Scope, State};
-pub use record::{RECORD_FILE, RunRecord, read_record};
+pub use record::{RECORD_FILE, RunRecord, read_record, settle_record};
 pub use spec::{LogSettings, Output, RESOURCES, ResourceLimit, Spec};
 pub use start::ShimProgram;
 pub use status::ExitStatus;

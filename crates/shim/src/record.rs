@@ -42,6 +42,8 @@ pub struct RunRecord {
     pub exit: Option<ExitStatus>,
     /// When it ended.
     pub exited_at_unix_ms: Option<u64>,
+    /// Nobody has to judge how it ended: it was told to end, or whoever had judged it let it be forgotten.
+    pub settled: bool,
 }
 
 /// The record as a shim holds it.
@@ -90,6 +92,17 @@ pub fn read_record(directory: &Path) -> io::Result<Option<RunRecord>> {
     }
 }
 
+/// Lets the end of the last run be forgotten. Only while no shim lives, whose file it is otherwise; a run of which
+/// something may be left is not touched.
+pub fn settle_record(directory: &Path) -> io::Result<()> {
+    match read_record(directory)? {
+        Some(record) if record.phase == Phase::Empty && !record.settled => {
+            RecordFile::open(directory)?.0.write(&RunRecord { settled: true, ..record }, false)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn newest(file: &File) -> io::Result<Option<(u64, RunRecord)>> {
     let mut newest: Option<(u64, RunRecord)> = None;
     for slot in 0..SLOTS.len() {
@@ -126,6 +139,7 @@ impl RunRecord {
             ("code", code.map(|code| code.to_string())),
             ("signal", signal.map(|signal| signal.to_string())),
             ("core", core.map(|core| core.to_string())),
+            ("settled", self.settled.then(|| "1".to_owned())),
         ];
         let mut text = format!("{FIRST_LINE}{THIS_MINOR}\n");
         for (name, value) in lines {
@@ -173,6 +187,7 @@ impl RunRecord {
                 "code" => record.exit = Some(ExitStatus::Code(value.parse().ok()?)),
                 "signal" => signal = Some(value.parse().ok()?),
                 "core" => core_dumped = value == "1",
+                "settled" => record.settled = value == "1",
                 // Of a newer minor version.
                 _ => {}
             }

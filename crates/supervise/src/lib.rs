@@ -12,7 +12,7 @@ mod orphan;
 mod shim;
 
 pub use error::SuperviseError;
-pub use orphan::{end_orphans, last_run, orphans};
+pub use orphan::{end_orphans, last_run, orphans, settle};
 pub use ov_shim::{
     CrashPoint, ExitStatus, LogSettings, Output, Phase, ResourceLimit, RunRecord, Scope, ShimProgram, Spec, Stage,
     State as ShimState,

@@ -20,6 +20,11 @@ pub fn last_run(unit_dir: &Path) -> Result<Option<RunRecord>, SuperviseError> {
     ov_shim::read_record(unit_dir).map_err(|source| SuperviseError::Record { path: unit_dir.to_owned(), source })
 }
 
+/// Lets how the last run ended be forgotten, where no shim lives that could be told to.
+pub fn settle(unit_dir: &Path) -> Result<(), SuperviseError> {
+    ov_shim::settle_record(unit_dir).map_err(|source| SuperviseError::Record { path: unit_dir.to_owned(), source })
+}
+
 /// The living processes of a unit whose shim was killed. Only meaningful while no shim lives.
 pub fn orphans(unit_dir: &Path) -> io::Result<Vec<u32>> {
     match ov_shim::orphans::find(unit_dir) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ov_engine::Found;
-use ov_shim::UnitDir;
+use ov_shim::{RunRecord, UnitDir};
 use ov_supervise::{ExitStatus, Phase, Shim, ShimState, SuperviseError};
 use ov_types::{Moment, RunId, UnitName};
 
@@ -27,20 +27,22 @@ pub(crate) async fn discover(
     ground: &Ground,
     now: Moment,
 ) -> Result<Discovered, SuperviseError> {
+    let failed = |source| SuperviseError::Directory { path: directory.to_owned(), source };
+    let left = || ov_supervise::orphans(directory).map(|orphans| !orphans.is_empty()).map_err(failed);
+    let record = || ov_supervise::last_run(directory);
     if shim_lives(directory) {
         let (shim, state) = Shim::open(unit.clone(), directory, &ground.shim, ground.events.clone()).await?;
-        let found = of_state(&state, now);
+        let found = match of_state(&state, now) {
+            Some(found) => found,
+            None => of_record(record()?, state.may_have_orphans && left()?),
+        };
         return Ok(Discovered { found, shim: Some(shim), said_ready: state.ready, says: state.status_text });
     }
-    let alone = |found| Discovered { found, shim: None, said_ready: false, says: None };
-    let Some(record) = ov_supervise::last_run(directory)? else { return Ok(alone(Found::Nothing)) };
-    let run = RunId(record.run);
-    let failed = |source| SuperviseError::Directory { path: directory.to_owned(), source };
-    if !ov_supervise::orphans(directory).map_err(failed)?.is_empty() {
-        return Ok(alone(Found::Orphaned { run }));
-    }
-    let ran_ms = record.exited_at_unix_ms.map(|exited| exited.saturating_sub(record.launched_at_unix_ms));
-    Ok(alone(Found::Ended { run, status: record.exit.map(status_of), ran_ms }))
+    let found = match record()? {
+        None => Found::Nothing,
+        record => of_record(record, left()?),
+    };
+    Ok(Discovered { found, shim: None, said_ready: false, says: None })
 }
 
 /// Whether a shim holds the unit's directory.
@@ -58,21 +60,35 @@ pub(crate) fn has_processes(phase: Phase) -> bool {
     matches!(phase, Phase::Launching | Phase::Running | Phase::Exited)
 }
 
-fn of_state(state: &ShimState, now: Moment) -> Found {
-    let Some(run) = state.run.map(RunId) else { return Found::Nothing };
-    let status = state.exit.map(status_of);
-    match (state.phase, state.pid) {
-        (Phase::Running, Some(pid)) => {
-            let age_ms = age_ms(state.launched_at_unix_ms, now);
-            let monotonic_ms = now.monotonic_ms.saturating_sub(age_ms);
-            let wall_ms = now.wall_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(0));
-            Found::Running { run, pid, since: Moment { monotonic_ms, wall_ms } }
-        }
-        (Phase::Launching | Phase::Running | Phase::Exited, _) => Found::Ending { run, status },
-        _ => {
-            let ran = state.exited_at_unix_ms.zip(state.launched_at_unix_ms);
-            Found::Ended { run, status, ran_ms: ran.map(|(exited, launched)| exited.saturating_sub(launched)) }
-        }
+/// What a living shim knows of a run that is not over.
+fn of_state(state: &ShimState, now: Moment) -> Option<Found> {
+    let (run, pid) = (RunId(state.run?), state.pid);
+    let age_ms = age_ms(state.launched_at_unix_ms, now);
+    let since = Moment {
+        monotonic_ms: now.monotonic_ms.saturating_sub(age_ms),
+        wall_ms: now.wall_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(0)),
+    };
+    match (state.phase, pid) {
+        (Phase::Empty, _) => None,
+        _ if state.settled => Some(Found::Stopping { run, pid, since }),
+        (Phase::Running, Some(pid)) => Some(Found::Running { run, pid, since }),
+        _ => Some(Found::Ending { run, status: state.exit.map(status_of) }),
+    }
+}
+
+/// What the record says of a run that is over, or whose shim is gone.
+fn of_record(record: Option<RunRecord>, processes_left: bool) -> Found {
+    let Some(record) = record else { return Found::Nothing };
+    let (run, status) = (RunId(record.run), record.exit.map(status_of));
+    // A host that went down takes everything with it: no failure of the unit.
+    let ended_with_host = status.is_none() && ov_sys::host::boot_id().is_ok_and(|boot| boot != record.boot_id);
+    if processes_left {
+        Found::Orphaned { run }
+    } else if record.settled || ended_with_host {
+        Found::Stopped { run, status }
+    } else {
+        let ran_ms = record.exited_at_unix_ms.map(|exited| exited.saturating_sub(record.launched_at_unix_ms));
+        Found::Ended { run, status, ran_ms }
     }
 }
 

@@ -86,6 +86,7 @@ impl Keeper {
             Command::Stop { signal, grace_ms, scope } => {
                 let grace = Duration::from_millis(grace_ms);
                 if let Some(run) = self.run.as_mut().filter(|run| run.record.phase != Phase::Empty) {
+                    run.record.settled = true;
                     run.stop(signal, grace, scope, Instant::now());
                 }
             }
@@ -103,7 +104,10 @@ impl Keeper {
             },
             Command::Acknowledge { run } => self.acknowledge(run),
             Command::Quit if self.is_occupied() => refusal = Some("the unit runs".to_owned()),
-            Command::Quit => self.quits = true,
+            Command::Quit => {
+                self.settle();
+                self.quits = true;
+            }
         }
         self.send(&Message::Answer { sequence, refusal });
     }
@@ -112,6 +116,16 @@ impl Keeper {
     fn acknowledge(&mut self, number: u64) {
         if let Some(run) = self.run.as_mut().filter(|run| run.record.run == number) {
             run.acknowledged = true;
+        }
+    }
+
+    /// The daemon ends well and wants nothing of this unit: its last end is nothing to be judged by the next one.
+    fn settle(&mut self) {
+        let last = self.run.as_mut().map(|run| &mut run.record).or(self.predecessor.as_mut());
+        if let Some(record) = last.filter(|record| record.phase == Phase::Empty && !record.settled) {
+            record.settled = true;
+            // If it fails, the next daemon judges it once more.
+            let _ = self.record.write(record, false);
         }
     }
 
@@ -136,6 +150,7 @@ impl Keeper {
             log_path: self.pump.as_ref().map(|pump| pump.path().to_owned()),
             lost_bytes: self.pump.as_ref().map(Pump::lost_bytes).unwrap_or_default(),
             trouble: self.trouble.clone(),
+            settled: record.is_some_and(|record| record.settled),
             may_have_orphans: run.is_none() && record.is_some_and(|record| record.phase != Phase::Empty),
         }
     }

@@ -71,6 +71,8 @@ pub struct State {
     /// Whether the shim before this one did not see the end of its run, so that processes of it may
     /// still live. They must be ended before the next launch, which is refused while one does.
     pub may_have_orphans: bool,
+    /// Whether the last run was told to end, or its end needs no judgement any more.
+    pub settled: bool,
 }
 
 impl State {
@@ -82,7 +84,8 @@ impl State {
             .text(3, self.phase.name())
             .flag(8, self.ready)
             .number(9, self.lost_bytes)
-            .flag(17, self.may_have_orphans);
+            .flag(17, self.may_have_orphans)
+            .flag(18, self.settled);
         if let Some(status) = self.exit {
             encode_status(&mut writer, status);
         }
@@ -132,6 +135,7 @@ impl State {
                 15 => state.log_path = Some(field.path()),
                 16 => state.trouble = Some(field.text()),
                 17 => state.may_have_orphans = field.flag()?,
+                18 => state.settled = field.flag()?,
                 _ => {}
             }
         }

@@ -116,7 +116,8 @@ fn event() -> impl Strategy<Value = Event> {
 
 prop_compose! {
     fn state()(
-        (version, shim_pid, ready, lost_bytes, may_have_orphans) in any::<(u32, u32, bool, u64, bool)>(),
+        (version, shim_pid, ready, lost_bytes) in any::<(u32, u32, bool, u64)>(),
+        (may_have_orphans, settled) in any::<(bool, bool)>(),
         phase in proptest::sample::select(Phase::NAMES.map(|(phase, _)| phase).to_vec()),
         (run, pid) in any::<(Option<u64>, Option<u32>)>(),
         (launched_at_unix_ms, exited_at_unix_ms) in any::<(Option<u64>, Option<u64>)>(),
@@ -126,7 +127,7 @@ prop_compose! {
     ) -> State {
         State {
             version, shim_pid, phase, run, pid, launched_at_unix_ms, exit, exited_at_unix_ms,
-            ready, status_text, cgroup, log_path, lost_bytes, trouble, may_have_orphans,
+            ready, status_text, cgroup, log_path, lost_bytes, trouble, may_have_orphans, settled,
         }
     }
 }
