@@ -3,7 +3,9 @@
 //! Everything that allocates or can be slow is prepared before the fork; between fork and exec only
 //! system calls are made. Owns nothing afterwards: the process belongs to whoever reaps it.
 
-use std::ffi::{CString, OsString};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -14,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use nix::sys::signal::SigSet;
+use nix::unistd::execve;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -122,8 +125,12 @@ pub(crate) struct Surroundings {
     pub(crate) leases: Arc<Vec<OwnedFd>>,
 }
 
-/// What the child does between fork and exec, all of it prepared.
+/// What the child does between fork and exec, and the exec itself, all of it prepared.
 struct Steps {
+    program: CString,
+    arguments: Vec<CString>,
+    /// `NAME=VALUE` each.
+    environment: Vec<CString>,
     cgroup_procs: Option<OwnedFd>,
     oom_score_adjust: Option<Vec<u8>>,
     nice: Option<i32>,
@@ -139,25 +146,17 @@ struct Steps {
 }
 
 /// Starts the process. When this returns, the program has been executed.
-pub(crate) fn spawn(spec: &Spec, surroundings: Surroundings) -> Result<u32, LaunchError> {
+pub(crate) fn spawn(spec: &Spec, mut surroundings: Surroundings) -> Result<u32, LaunchError> {
     let (report_reader, report) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|error| LaunchError::new(Stage::Output, "pipe", &error.into()))?;
     let mut command = Command::new(&spec.program);
-    command
-        .args(&spec.arguments)
-        .env_clear()
-        .envs(spec.environment.iter().map(|(name, value)| (name, value)))
-        .envs(surroundings.environment)
-        .process_group(0)
-        .stdin(if spec.inherit_stdin { Stdio::inherit() } else { Stdio::null() });
-    if let Some(arg0) = &spec.arg0 {
-        command.arg0(arg0);
-    }
-    if let Some(output) = surroundings.output {
+    command.process_group(0).stdin(if spec.inherit_stdin { Stdio::inherit() } else { Stdio::null() });
+    if let Some(output) = surroundings.output.take() {
         let second = output.try_clone().map_err(|error| LaunchError::new(Stage::Output, "pipe", &error))?;
         command.stdout(output).stderr(second);
     }
-    let steps = Steps::prepare(spec, surroundings.cgroup_procs, surroundings.leases, report)?;
+    let Surroundings { cgroup_procs, environment, leases, .. } = surroundings;
+    let steps = Steps::prepare(spec, &environment, cgroup_procs, leases, report)?;
     run_between_fork_and_exec(&mut command, steps);
     let spawned = command.spawn();
     // Closes our end of the report.
@@ -179,14 +178,16 @@ pub(crate) fn spawn(spec: &Spec, surroundings: Surroundings) -> Result<u32, Laun
 
 #[expect(unsafe_code, reason = "nothing else can set limits, groups and user before the exec")]
 fn run_between_fork_and_exec(command: &mut Command, steps: Steps) {
-    // SAFETY: `Steps::run` only makes system calls on data prepared before the fork: it does not
-    // allocate, lock, or touch anything that another thread could have left half done.
+    // SAFETY: `Steps::run` only makes system calls on data prepared before the fork, but for the two
+    // lists of pointers that the exec wants; the shim has one thread, so that no other can have left
+    // the allocator, or anything else, half done.
     unsafe { command.pre_exec(move || steps.run()) };
 }
 
 impl Steps {
     fn prepare(
         spec: &Spec,
+        added: &[(&'static str, OsString)],
         cgroup_procs: Option<OwnedFd>,
         leases: Arc<Vec<OwnedFd>>,
         report: OwnedFd,
@@ -199,18 +200,28 @@ impl Steps {
             };
             limits.push((resource, Rlimit { current: limit.soft, maximum: limit.hard }));
         }
-        let working_directory = match &spec.working_directory {
-            Some(directory) => Some(
-                CString::new(directory.as_os_str().as_bytes())
-                    .map_err(|error| LaunchError::new(Stage::Specification, directory, &error.into()))?,
-            ),
-            None => None,
+        let working_directory = spec.working_directory.as_ref().map(|directory| c_text(directory.as_os_str()));
+        // A later variable of a name takes the place of an earlier one.
+        let mut environment: BTreeMap<&OsStr, &OsStr> = BTreeMap::new();
+        environment.extend(spec.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
+        environment.extend(added.iter().map(|(name, value)| (OsStr::new(name), value.as_os_str())));
+        let variable = |(name, value): (&OsStr, &OsStr)| {
+            let mut text = name.to_owned();
+            text.push("=");
+            text.push(value);
+            c_text(&text)
         };
+        let program = spec.program.as_os_str();
+        let words = std::iter::once(spec.arg0.as_deref().unwrap_or(program));
+        let words = words.chain(spec.arguments.iter().map(OsString::as_os_str));
         // Another user must not keep the groups of root by omission.
         let none = Vec::new();
         let drops_root = spec.user.is_some() && rustix::process::geteuid().is_root();
         let groups = spec.supplementary_groups.as_ref().or(drops_root.then_some(&none));
         Ok(Self {
+            program: c_text(program)?,
+            arguments: words.map(c_text).collect::<Result<_, _>>()?,
+            environment: environment.into_iter().map(variable).collect::<Result<_, _>>()?,
             cgroup_procs,
             oom_score_adjust: spec.oom_score_adjust.map(|adjust| adjust.to_string().into_bytes()),
             nice: spec.nice,
@@ -219,7 +230,7 @@ impl Steps {
             groups: groups.map(|groups| groups.iter().map(|group| Gid::from_raw(*group)).collect()),
             group: spec.group.map(Gid::from_raw),
             user: spec.user.map(Uid::from_raw),
-            working_directory,
+            working_directory: working_directory.transpose()?,
             leases,
             report,
         })
@@ -234,7 +245,8 @@ impl Steps {
         })
     }
 
-    /// What needs privileges comes before they are given up.
+    /// What needs privileges comes before they are given up. The exec is our own: the standard library's has a shell
+    /// read what the kernel does not take for a program, such as one for another machine.
     fn run_all(&self) -> Result<(), (Stage, rustix::io::Errno)> {
         let at = |stage: Stage| move |error| (stage, error);
         if let Some(procs) = &self.cgroup_procs {
@@ -271,8 +283,13 @@ impl Steps {
         for lease in self.leases.iter() {
             rustix::io::fcntl_setfd(lease.as_fd(), FdFlags::empty()).map_err(at(Stage::Handover))?;
         }
-        SigSet::empty()
-            .thread_set_mask()
-            .map_err(|error| (Stage::Handover, rustix::io::Errno::from_raw_os_error(error as i32)))
+        let at = |stage: Stage| move |error| (stage, rustix::io::Errno::from_raw_os_error(error as i32));
+        SigSet::empty().thread_set_mask().map_err(at(Stage::Handover))?;
+        let executed: Result<Infallible, nix::Error> = execve(&self.program, &self.arguments, &self.environment);
+        executed.map(drop).map_err(at(Stage::Execute))
     }
+}
+
+fn c_text(text: &OsStr) -> Result<CString, LaunchError> {
+    CString::new(text.as_bytes()).map_err(|error| LaunchError::new(Stage::Specification, text, &error.into()))
 }
