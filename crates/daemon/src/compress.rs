@@ -111,7 +111,13 @@ fn compress(disk: &dyn Disk, plain: &Path) -> Result<(), CompressError> {
         }
     }
     disk.sync_directory(folder).map_err(at("sync", folder))?;
-    disk.remove_file(plain).map_err(at("remove", plain))
+    match disk.remove_file(plain) {
+        // The shim found it too old meanwhile, and did not know of what we made of it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            disk.remove_file(&target).map_err(at("remove", &target))
+        }
+        removed => removed.map_err(at("remove", plain)),
+    }
 }
 
 fn write_compressed(disk: &dyn Disk, plain: &Path, beside: &Path) -> Result<(), CompressError> {

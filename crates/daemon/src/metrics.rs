@@ -129,7 +129,7 @@ impl Metrics {
                 let expected = if *expected { "true" } else { "false" };
                 self.unit_exits.get_or_create(&OfExit { unit: unit.to_string(), expected }).inc();
             }
-            EventKind::OutputLost { unit, bytes } => {
+            EventKind::OutputLost { unit, bytes, .. } => {
                 self.output_lost_bytes.get_or_create(&of(unit)).inc_by(*bytes);
             }
             EventKind::UpgradeEnded { outcome, gap_ms, .. } => {
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(line(&metrics, "omnivisor_unit_up{unit=\"main\"}").as_deref(), Some("1"));
         let status = Some(ExitStatus::Code(1));
         metrics.observe(&EventKind::UnitExited { unit: unit.clone(), status, expected: false });
-        metrics.observe(&EventKind::OutputLost { unit, bytes: 9 });
+        metrics.observe(&EventKind::OutputLost { unit, bytes: 9, reason: String::new() });
         assert_eq!(line(&metrics, "omnivisor_unit_up{unit=\"main\"}").as_deref(), Some("0"));
         assert_eq!(line(&metrics, "omnivisor_unit_launches_total{unit=\"main\"}").as_deref(), Some("1"));
         let exits = "omnivisor_unit_exits_total{unit=\"main\",expected=\"false\"}";

@@ -301,8 +301,8 @@ impl Keeper {
                 }
                 return Ok(());
             }
-            ShimEvent::LogLost { bytes, .. } => {
-                self.push(EventKind::OutputLost { unit: unit.clone(), bytes });
+            ShimEvent::LogLost { bytes, reason } => {
+                self.push(EventKind::OutputLost { unit: unit.clone(), bytes, reason });
                 return Ok(());
             }
             ShimEvent::Rotated { .. } => {

@@ -83,7 +83,7 @@ pub enum Event {
     Empty { run: u64 },
     /// The unit sent this to its `NOTIFY_SOCKET`.
     Notify { text: String },
-    /// This many bytes of output could not be written so far.
+    /// Output could not be written: told when that begins, with no bytes yet, and when it is over, with how many.
     LogLost { bytes: u64, reason: String },
     /// The log was rotated into this file.
     Rotated { path: PathBuf },

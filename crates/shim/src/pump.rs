@@ -271,7 +271,7 @@ impl Pump {
 
     fn begin_loss(&mut self, reason: String) {
         let retry_at = Instant::now() + RETRY_AFTER;
-        self.events.push(Event::LogLost { bytes: self.lost_bytes, reason: reason.clone() });
+        self.events.push(Event::LogLost { bytes: 0, reason: reason.clone() });
         self.loss = Some(Loss { bytes: 0, reason, retry_at });
     }
 
@@ -306,7 +306,7 @@ impl Pump {
         });
         match told {
             Ok(()) => {
-                self.events.push(Event::LogLost { bytes: self.lost_bytes, reason: loss.reason });
+                self.events.push(Event::LogLost { bytes: loss.bytes, reason: loss.reason });
             }
             Err(error) => {
                 let reason = error.to_string();

@@ -40,7 +40,7 @@ pub enum ShimEvent {
     Empty { run: u64 },
     /// The unit said this through sd_notify.
     Notify { text: String },
-    /// Bytes of output that could not be written so far. Told when it begins and when it is over.
+    /// Output could not be written. Told when that begins, with no bytes yet, and when it is over, with how many.
     LogLost { bytes: u64, reason: String },
     /// The log was rotated into this file.
     Rotated { path: PathBuf },

@@ -142,8 +142,11 @@ pub enum EventKind {
     OutputLost {
         /// Which unit.
         unit: UnitName,
-        /// How many bytes.
+        /// How many bytes; 0 when it has just begun.
         bytes: u64,
+        /// Why.
+        #[serde(default)]
+        reason: String,
     },
     /// The height does not move.
     NodeStuck {

@@ -105,7 +105,10 @@ fn write_unit(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         }
         EventKind::UnitSuspended { unit, suspended: true } => write!(f, "launches of unit {unit} are held"),
         EventKind::UnitSuspended { unit, suspended: false } => write!(f, "launches of unit {unit} are let go"),
-        EventKind::OutputLost { unit, bytes } => write!(f, "{bytes} bytes of unit {unit}'s output could not be kept"),
+        EventKind::OutputLost { unit, bytes: 0, reason } => write!(f, "unit {unit}'s output cannot be kept: {reason}"),
+        EventKind::OutputLost { unit, bytes, reason } => {
+            write!(f, "{bytes} bytes of unit {unit}'s output could not be kept: {reason}")
+        }
         _ => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 //! The file is not opened for appending, which `splice` refuses; nobody else writes it. Owns the
 //! position in the file and the decision where it may be cut.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -108,7 +109,7 @@ impl LogFile {
     /// Renames the file, and removes the oldest that are too many. The counter alone decides the
     /// order; the time in the name never goes back even if the clock does, so that names sort too.
     pub(super) fn rotate(&mut self, settings: &LogSettings) -> io::Result<PathBuf> {
-        let mut rotated = rotated_files(&self.path)?;
+        let rotated = rotated_files(&self.path)?;
         let (stamp, counter) = match rotated.last() {
             Some(last) => (last.stamp.as_str(), last.counter + 1),
             None => ("", 1),
@@ -117,10 +118,14 @@ impl LogFile {
         let path = rotated_path(&self.path, stamp.max(&now), counter);
         fs::rename(&self.path, &path)?;
         let keep = usize::try_from(settings.keep).unwrap_or(usize::MAX);
-        if keep > 0 && rotated.len() >= keep {
-            for old in rotated.drain(..rotated.len() + 1 - keep) {
+        // One that is being compressed is there under two names, and counts once.
+        let counters: BTreeSet<u64> = rotated.iter().map(|file| file.counter).chain([counter]).collect();
+        if keep > 0
+            && let Some(oldest_kept) = counters.iter().nth_back(keep - 1)
+        {
+            for old in rotated.iter().filter(|file| file.counter < *oldest_kept) {
                 // It may be in somebody's hands; the next rotation tries again.
-                let _ = fs::remove_file(old.path);
+                let _ = fs::remove_file(&old.path);
             }
         }
         Ok(path)
