@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use ov_chains::NodeShape;
-use ov_chains::shape::{LaunchShape, Output, SignerShape, Stdin};
+use ov_chains::shape::{LaunchShape, Output, Probe, SignerShape, Stdin, UnitShape};
 use ov_supervise::{LogSettings, Output as ShimOutput, ResourceLimit, Spec, SuperviseError};
 use ov_sys::Disk;
 use ov_types::{RunId, UnitName};
@@ -70,7 +70,7 @@ pub(super) fn compose(
         program: launch.program.fill_path(&release),
         arg0: None,
         arguments: launch.args.iter().map(|argument| argument.fill(&release).into()).collect(),
-        environment: environment(disk, launch, &release)?,
+        environment: environment(disk, unit_shape, &release)?,
         working_directory: Some(launch.cwd.fill_path(&release)),
         user: account.user,
         group: account.group,
@@ -97,14 +97,17 @@ pub(super) fn current_release(disk: &dyn Disk, shape: &NodeShape) -> PathBuf {
     }
 }
 
-fn environment(disk: &dyn Disk, launch: &LaunchShape, release: &Path) -> Result<Vec<(OsString, OsString)>, Refusal> {
+fn environment(disk: &dyn Disk, unit: &UnitShape, release: &Path) -> Result<Vec<(OsString, OsString)>, Refusal> {
     let own = crate::systemd::for_units(std::env::vars_os());
     let own = own.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let variables = launch.environment(disk, release, own).map_err(|error| {
+    let variables = unit.launch.environment(disk, release, own).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         Refusal::plain(format!("{error}{cause}"))
     })?;
-    Ok(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    // Whoever is to give signs of life is told how often, as under systemd.
+    let watchdog = unit.health.as_ref().filter(|health| health.probe == Probe::Notify);
+    let watchdog = watchdog.map(|health| ("WATCHDOG_USEC".into(), (health.timeout_ms * 1_000).to_string().into()));
+    Ok(variables.into_iter().map(|(name, value)| (name.into(), value.into())).chain(watchdog).collect())
 }
 
 fn limits(launch: &LaunchShape) -> Vec<ResourceLimit> {

@@ -52,9 +52,11 @@ impl Said {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).status.clone()
     }
 
-    fn now(&self, clock: &dyn Clock) -> UnitNow {
+    /// `heard_since_ms`: since when anybody listens. Silence before that says nothing.
+    fn now(&self, clock: &dyn Clock, heard_since_ms: u64) -> UnitNow {
         let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let silent_for = words.alive_at_ms.map(|at| Duration::from_millis(clock.now().monotonic_ms.saturating_sub(at)));
+        let last_ms = words.alive_at_ms.unwrap_or_default().max(heard_since_ms);
+        let silent_for = Some(Duration::from_millis(clock.now().monotonic_ms.saturating_sub(last_ms)));
         UnitNow { running: true, said_ready: words.ready, silent_for }
     }
 }
@@ -109,8 +111,9 @@ impl Watchers {
 }
 
 async fn watch_readiness(post: Post, mut prober: Prober, every_ms: u64) {
+    let began_ms = post.clock.now().monotonic_ms;
     loop {
-        let answer = prober.ask(post.said.now(&*post.clock)).await;
+        let answer = prober.ask(post.said.now(&*post.clock, began_ms)).await;
         if answer.ok {
             let report = UnitReport::Ready { run: post.run, ready: true };
             let _ = post.reports.send((post.unit, report)).await;
@@ -121,11 +124,12 @@ async fn watch_readiness(post: Post, mut prober: Prober, every_ms: u64) {
 }
 
 async fn watch_health(post: Post, mut prober: Prober, health: Health) {
+    let began_ms = post.clock.now().monotonic_ms;
     let mut failures = 0;
     let mut told = None;
     loop {
         tokio::time::sleep(Duration::from_millis(health.every_ms.max(10))).await;
-        let answer = prober.ask(post.said.now(&*post.clock)).await;
+        let answer = prober.ask(post.said.now(&*post.clock, began_ms)).await;
         failures = if answer.ok { 0 } else { failures + 1 };
         let verdict = if answer.ok { Some(true) } else { (failures >= health.failures.max(1)).then_some(false) };
         if let Some(healthy) = verdict
