@@ -165,12 +165,16 @@ impl Node {
         let waiting_for = if unit.is_down() { self.unmet_condition(name, rules) } else { None };
         let state = match unit.state(rules) {
             UnitState::Down | UnitState::BackingOff if told.parked.is_some() => UnitState::Parked,
+            // Its time to be launched may come, but nothing is launched then.
+            UnitState::BackingOff if !self.may_run(name, rules) => UnitState::Down,
             UnitState::Down if self.may_run(name, rules) && waiting_for.is_some() => UnitState::Waiting,
             state => state,
         };
         let (since_ms, launch_in_ms) = match unit.doing {
             Doing::Up { since_ms, .. } => (Some(since_ms), None),
-            Doing::BackOff { until_ms } => (None, Some(until_ms.saturating_sub(self.now.monotonic_ms))),
+            Doing::BackOff { until_ms } if state == UnitState::BackingOff => {
+                (None, Some(until_ms.saturating_sub(self.now.monotonic_ms)))
+            }
             _ => (None, None),
         };
         Some(UnitView {
