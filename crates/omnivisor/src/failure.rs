@@ -68,7 +68,12 @@ impl Failure {
 
     /// Whether another try may reach a daemon.
     pub(crate) fn is_daemon_away(&self) -> bool {
-        matches!(self.problem().code.as_str(), "OV-CLI-005" | "OV-CLI-009")
+        self.is_daemon_leaving() || matches!(self.problem().code.as_str(), "OV-CLI-005" | "OV-CLI-009")
+    }
+
+    /// Whether a daemon that is about to end gave the answer.
+    pub(crate) fn is_daemon_leaving(&self) -> bool {
+        self.problem().code == "OV-API-021"
     }
 
     /// It took longer than the person wanted to wait.

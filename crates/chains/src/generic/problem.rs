@@ -147,6 +147,11 @@ impl ConfigError {
                     .fold(first, |told, problem| told.cause(format!("{}:{}: {problem}", file.display(), problem.line)))
             }
         };
+        if let ConfigError::Unreadable { source, .. } = self
+            && source.kind() == io::ErrorKind::NotFound
+        {
+            return told.hint("`omnivisor init` writes one; `--home` names another home");
+        }
         told.hint("`omnivisor schema` prints every key with its meaning; so does docs/configuration.md")
     }
 }

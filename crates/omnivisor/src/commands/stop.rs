@@ -41,6 +41,7 @@ pub(super) fn stop(session: &Session, arguments: &StopArgs) -> Result<(), Failur
 /// Whether nobody answers any more. A daemon that is too busy to answer is still there.
 fn is_gone(session: &Session) -> Result<bool, Failure> {
     match session.ask(Client::status) {
+        Err(failure) if failure.is_daemon_leaving() => Ok(false),
         Err(failure) if failure.exit() == ExitCode::NotRunning => Ok(true),
         Err(failure) if failure.exit() == ExitCode::Usage => Err(failure),
         _ => Ok(false),
