@@ -167,7 +167,9 @@ impl Node {
     }
 
     fn pause(&mut self) -> Result<Option<PlanId>, Refused> {
-        if let Some(entry) = self.ledger.entries().find(|entry| entry.is_in_window()) {
+        // One that needs an operator does nothing by itself, and data is what it may need.
+        let busy = |entry: &&Entry| entry.is_in_window() && !matches!(entry.phase, Phase::NeedsOperator { .. });
+        if let Some(entry) = self.ledger.entries().find(busy) {
             let why = format!("upgrade {} is under way and looks after the data", entry.plan.id);
             return refuse(&why, "wait for it to end");
         }

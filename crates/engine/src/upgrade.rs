@@ -37,7 +37,8 @@ pub fn verdict(
 ) -> Verdict {
     let wait_ms = pause(rules, attempt);
     if direction == Direction::Backward {
-        return if attempt < TRIES_OF_UNDOING { Verdict::Retry { wait_ms } } else { Verdict::NeedsOperator };
+        let hope = lasting == Lasting::Transient && attempt < TRIES_OF_UNDOING;
+        return if hope { Verdict::Retry { wait_ms } } else { Verdict::NeedsOperator };
     }
     if step.is_preparation() || step == Step::Commit {
         return Verdict::Hold { wait_ms };
@@ -111,7 +112,9 @@ mod tests {
                 assert!(step < Step::point_of_no_return(policy), "{step} cannot turn back");
                 assert!(!step.is_preparation(), "a plan that cannot be prepared yet waits");
             }
-            Verdict::NeedsOperator => assert!(!forward && attempt >= TRIES_OF_UNDOING),
+            Verdict::NeedsOperator => {
+                assert!(!forward && (attempt >= TRIES_OF_UNDOING || lasting == Lasting::Permanent));
+            }
         }
         let for_ever = matches!(decided, Verdict::Hold { .. });
         assert_eq!(

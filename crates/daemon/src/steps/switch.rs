@@ -78,7 +78,7 @@ fn make_data_fit(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem>
         return Err(Problem::permanent("OV-UPG-023", summary)
             .cause("the new release changed the data's format, and no snapshot was taken before")
             .state("the node is stopped; the data is as the new release left it")
-            .hint("restore data that the old release can read, or go forward with a new plan"));
+            .hint("put data back that the old release can read, with `omnivisor snapshot restore`, then have the upgrade tried again"));
     };
     let recorded = shop.recorded_sign_state;
     let request = RestoreRequest {

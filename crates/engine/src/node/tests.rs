@@ -344,6 +344,13 @@ fn an_undo_that_fails_for_good_asks_a_person_and_goes_on_when_told() {
         if step > Step::Stop {
             assert!(world.main.is_none(), "{step}: a doubtful node runs");
         }
+        // Its data may be worked on: a restored snapshot may be all that it needs.
+        world.order(Order::Pause).unwrap();
+        world.run(100);
+        assert_eq!((world.paused, world.main), (1, None), "{step}");
+        world.order(Order::Unpause).unwrap();
+        world.run(100);
+        assert_eq!((world.outcome(), world.told("needs-operator")), (None, 1), "{step}");
         world.failing.clear();
         world.order(Order::Retry(PlanId(1))).unwrap();
         world.run(300);
