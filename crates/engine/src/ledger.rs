@@ -104,7 +104,8 @@ impl Entry {
         goes_back(&self.phase)
     }
 
-    /// Whether the units must be down now: from the beginning of `stop` to the beginning of `start`, and back.
+    /// Whether the units must be down now: from the beginning of `stop` to the beginning of `start`, and back. An upgrade
+    /// that turns round holds them at once: a release that could not be proven is not launched once more on the way.
     pub fn holds_units(&self) -> bool {
         fn holds(phase: &Phase) -> bool {
             match phase {
@@ -114,12 +115,7 @@ impl Entry {
                     Step::Start => *attempt == 0,
                     _ => false,
                 },
-                Phase::Backward { step, attempt, .. } => match step {
-                    Step::Start => *attempt > 0,
-                    Step::Keep | Step::Switch | Step::Migrate => true,
-                    Step::Stop => *attempt == 0,
-                    _ => false,
-                },
+                Phase::Backward { step, attempt, .. } => *step > Step::Stop || (*step == Step::Stop && *attempt == 0),
                 Phase::NeedsOperator { then } => holds(then),
                 _ => false,
             }

@@ -220,7 +220,10 @@ impl Node {
             {
                 self.main_is_free().then(|| bound(self.settings.upgrade.start_within_ms)).flatten()
             }
-            (Phase::Forward { .. } | Phase::Backward { .. }, Some(active)) if !active.in_flight => active.retry_at_ms,
+            // Once it is due, it begins as soon as nothing else stands in its way; that is no matter of time any more.
+            (Phase::Forward { .. } | Phase::Backward { .. }, Some(active)) if !active.in_flight => {
+                active.retry_at_ms.filter(|at| *at > self.now.monotonic_ms)
+            }
             (Phase::Armed, _) => match entry.plan.trigger {
                 Trigger::Time { wall_ms } => {
                     let wait = u64::try_from(wall_ms.saturating_sub(self.now.wall_ms)).unwrap_or(0);
@@ -233,7 +236,7 @@ impl Node {
     }
 
     fn stall_at_ms(&self) -> Option<u64> {
-        let policy = self.settings.stall?;
+        let policy = self.settings.stall.filter(|_| !self.shutting_down)?;
         let main = self.units.get(&UnitName::main())?;
         let up_since = match main.doing {
             Doing::Up { since_ms, .. } if !self.stuck_told => since_ms,
@@ -245,7 +248,7 @@ impl Node {
 
     fn watch_height(&mut self) {
         let Some(policy) = self.settings.stall else { return };
-        if self.stall_at_ms().is_none_or(|at| self.now.monotonic_ms < at) || self.shutting_down {
+        if self.stall_at_ms().is_none_or(|at| self.now.monotonic_ms < at) {
             return;
         }
         let (height, for_ms) = match self.height {

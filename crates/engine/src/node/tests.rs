@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use crate::unit::tests::rules;
 use crate::{Found, Order, StepCall, StepReport, UnitReport};
 
+mod waiting;
+
 pub(crate) fn settings() -> EngineSettings {
     EngineSettings {
         units: BTreeMap::from([(UnitName::main(), rules())]),

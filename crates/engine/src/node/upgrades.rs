@@ -152,7 +152,10 @@ impl Node {
             } else if direction == Direction::Backward && !self.main_is_free() {
                 let facts = StepFacts::noted("main is kept down by a person, so it was not started");
                 self.finish_step(id, step, direction, facts);
-            } else if self.main_is_free() && passed >= self.settings.upgrade.start_within_ms {
+            } else if !self.main_is_free() {
+                // Its bound begins when a person lets it go.
+                self.active.entry(id).or_default().began_ms = self.now.monotonic_ms;
+            } else if passed >= self.settings.upgrade.start_within_ms {
                 let parked =
                     self.ledger.unit(&UnitName::main()).parked.map(|reason| format!("main is parked: it {reason}"));
                 let cause = parked.unwrap_or_else(|| "main was not up within its bound".to_owned());
