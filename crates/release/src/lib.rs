@@ -29,7 +29,7 @@ pub use examine::{Host, examine, examine_release, rollback_target};
 pub use layout::Layout;
 pub use list::{Listed, list, prune, sweep};
 pub use provenance::{InvalidProvenance, Provenance, parse as parse_provenance};
-pub use stage::{Source, StageRequest, Staged, adopt, stage};
+pub use stage::{Source, StageRequest, Staged, adopt, settle, stage};
 pub use state::{State, Thoroughness, state, verify};
 pub use switch::{CurrentRelease, Switched, current, switch};
 pub use tree::Entry;

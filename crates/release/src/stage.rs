@@ -61,8 +61,7 @@ pub struct Staged {
 /// Stages a release. Staging the same contents again does nothing.
 pub fn stage(disk: &dyn Disk, layout: &Layout, request: &StageRequest) -> Result<Staged, ReleaseError> {
     let (program, planned) = plan(disk, request)?;
-    finish_earlier_try(disk, layout, &request.name)?;
-    match state(disk, layout, &request.name)? {
+    match settle(disk, layout, &request.name)? {
         State::Complete(there) => {
             // An earlier try may have stopped before its last sync.
             sync_parent(disk, &layout.directory(&request.name))?;
@@ -92,9 +91,8 @@ pub fn adopt(
     program: &str,
     now_ms: i64,
 ) -> Result<Staged, ReleaseError> {
-    finish_earlier_try(disk, layout, name)?;
     let directory = layout.directory(name);
-    match state(disk, layout, name)? {
+    match settle(disk, layout, name)? {
         State::Complete(provenance) => {
             sync_parent(disk, &directory)?;
             return Ok(Staged { provenance, changed: false });
@@ -187,6 +185,12 @@ fn make_program_executable(planned: &mut [Planned], program: &str, root: &Path) 
         Some(PlannedKind::Directory { .. }) => Err(unfit("the program is a directory")),
         None => Err(unfit("the program is not there")),
     }
+}
+
+/// How whole a release is, once a staging that stopped between its two renames is finished.
+pub fn settle(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<State, ReleaseError> {
+    finish_earlier_try(disk, layout, name)?;
+    state(disk, layout, name)
 }
 
 /// If an earlier try renamed the tree but not its provenance, renames the provenance.

@@ -25,8 +25,7 @@ impl Work for Stage {
         let Some(source) = &call.plan.source else {
             return adopt(shop, call);
         };
-        // A try that died after its last rename is recognised by what it wrote down.
-        let origin = format!("{source} for plan {}", call.plan.id);
+        let origin = origin_of(call, source);
         let staged = stage(shop, release.clone(), Path::new(source), call.plan.sha256.as_deref(), Some(origin.clone()))
             .map_err(|problem| problem.state(state_at(call)))?;
         let here = staged.provenance.source == origin;
@@ -47,9 +46,8 @@ impl Work for Stage {
 
     fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
         // What people staged stays theirs; a release that failed its proof stays to be looked at.
-        let ours = call.facts.staged_here == Some(true);
-        let needed = shop.needed.contains(&call.plan.release);
-        if call.toward != Some(Outcome::Withdrawn) || !ours || needed {
+        if call.toward != Some(Outcome::Withdrawn) || shop.needed.contains(&call.plan.release) || !is_ours(shop, call)?
+        {
             return Ok(StepFacts::default());
         }
         let removed = ov_release::withdraw(&*shop.disk, &shop.layout(), &call.plan.release);
@@ -62,6 +60,21 @@ impl Work for Stage {
     }
 }
 
+/// What the provenance of a release says when this plan staged it.
+fn origin_of(call: &StepCall, source: &str) -> String {
+    format!("{source} for plan {}", call.plan.id)
+}
+
+/// Whether this plan staged the release. The journal may not know: a try that died, or was given up, after its last
+/// rename is recognised by what it wrote down.
+fn is_ours(shop: &Workshop, call: &StepCall) -> Result<bool, Problem> {
+    let Some(source) = &call.plan.source else { return Ok(false) };
+    let state = ov_release::settle(&*shop.disk, &shop.layout(), &call.plan.release);
+    let state = state.map_err(|error| problem(call, &error))?;
+    let written = state.complete().is_some_and(|provenance| provenance.source == origin_of(call, source));
+    Ok(written || call.facts.staged_here == Some(true))
+}
+
 /// Without a source, a folder that somebody put into its place by hand becomes a release.
 fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     let release = &call.plan.release;
@@ -71,6 +84,11 @@ fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
             .state(state_at(call))
             .hint(format!("stage it: `omnivisor upgrade prepare {release} --from <file or directory>`"))
     };
+    // What was staged once and differs now is not what was examined then; only a person may call that good.
+    let state = ov_release::state(&*shop.disk, &shop.layout(), release).map_err(|error| problem(call, &error))?;
+    if matches!(state, State::Damaged(_)) {
+        return Stage.verify(shop, call).map(|()| StepFacts::default());
+    }
     let Some(program) = shop.program_in_release() else { return Err(missing()) };
     match ov_release::adopt(&*shop.disk, &shop.layout(), release, &program, shop.clock.now().wall_ms) {
         Ok(_) => Ok(StepFacts::noted("taken from where it was put by hand")),
