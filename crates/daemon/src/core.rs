@@ -3,6 +3,7 @@
 //! It owns the engine and the journal. What the engine decides is durable before any effect is handed out; when it
 //! cannot be made durable, no effect is, now or later: the caller must end. Knows no clock, no process, no socket.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,6 +37,17 @@ pub enum CoreError {
 }
 
 impl CoreError {
+    /// Whether the disk has no room.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, CoreError::Journal(JournalError::Disk { source, .. })
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+    }
+
+    /// Whether the disk, and not what stands in the journal, is what is wrong.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, CoreError::Journal(JournalError::Disk { .. } | JournalError::Poisoned { .. }))
+    }
+
     /// What an operator can do.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -64,18 +76,19 @@ impl Core {
         disk: Arc<dyn Disk>,
         directory: &Path,
         settings: EngineSettings,
-        version: &str,
+        options: Options,
         boot: &str,
         now: Moment,
     ) -> Result<Self, CoreError> {
-        let (journal, entries) = Journal::<Record>::open(disk, directory, Options::new(version))?;
+        let version = options.writer.clone();
+        let (journal, entries) = Journal::<Record>::open(disk, directory, options)?;
         let mut ledger = Ledger::default();
         for entry in entries {
             let sequence = entry.sequence.0;
             let Parsed::Known(record) = entry.record else { return Err(CoreError::Newer { sequence }) };
             ledger.apply(&record).map_err(|source| CoreError::Illegal { sequence, source })?;
         }
-        let started = Record::DaemonStarted { at: now, version: version.to_owned(), boot: boot.to_owned() };
+        let started = Record::DaemonStarted { at: now, version, boot: boot.to_owned() };
         ledger.apply(&started).map_err(|source| CoreError::Illegal { sequence: journal.next().0, source })?;
         let mut core = Self { node: Node::new(settings, ledger), journal };
         core.journal.append(&[started])?;

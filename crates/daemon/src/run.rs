@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ov_chains::NodeShape;
 use ov_supervise::ShimProgram;
@@ -9,14 +10,15 @@ use ov_sys::disk::Lock;
 use ov_sys::{Clock, Disk, RealClock, RealDisk, durable};
 use ov_types::{ExitCode, Problem};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::{self, Listeners};
-use crate::core::Core;
+use crate::core::{Core, CoreError};
 use crate::event_log::EventLog;
 use crate::metrics::Metrics;
 use crate::node::{End, Inbox, Keeper, MESSAGES_MAX, Parts, Signal};
 use crate::request::NodeHandle;
+use crate::reserve::Reserve;
 use crate::systemd::ServiceManager;
 use crate::tidy_up::tidy_up;
 use crate::units::Ground;
@@ -63,6 +65,9 @@ pub fn run(options: &RunOptions) -> Ended {
     }
 }
 
+/// How long after something happened the memory it took is given back: threads that waited for a disk are gone then.
+const TIDY_AFTER: Duration = Duration::from_secs(12);
+
 type Failure = (Problem, ExitCode);
 
 async fn look_after(options: &RunOptions) -> Result<End, Failure> {
@@ -75,18 +80,9 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
     let events = EventLog::open(Arc::clone(&disk), &shape.layout.events())
         .map_err(|error| cannot("keep the events", &shape.layout.events(), &error))?;
     let metrics = Arc::new(Metrics::new(crate::VERSION, &shape.name, &shape.chain));
-    let boot = ov_sys::host::boot_id().unwrap_or_default();
-    let core = Core::open(
-        Arc::clone(&disk),
-        &shape.layout.journal(),
-        shape.engine.clone(),
-        crate::VERSION,
-        &boot,
-        clock.now(),
-    )
-    .map_err(|error| {
-        let problem = Problem::permanent("OV-JRN-002", "take the node over").because(&error).hint(error.hint());
-        (problem.state("nothing was started; a unit that runs goes on running"), ExitCode::Damaged)
+    let core = open_core(&disk, &*clock, &shape).map_err(|error| {
+        let (problem, code) = of_core("OV-JRN-002", "take the node over", &error);
+        (problem.state("nothing was started; a unit that runs goes on running"), code)
     })?;
     let listeners = Listeners::open(&*disk, &shape.layout.state, shape.metrics_listen)
         .await
@@ -97,14 +93,28 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
     });
     let (handle, requests) = NodeHandle::new(Arc::new(events), metrics);
     let (close, closed) = oneshot::channel::<()>();
+    let tidier = tokio::spawn(tidy_memory(handle.events.changed()));
     let server = tokio::spawn(api::serve(listeners, handle.clone(), async {
         let _ = closed.await;
     }));
     let ended = keep(options, shape, core, (disk, clock), handle, requests, manager).await;
     drop(close);
+    tidier.abort();
     // Whoever waits for an answer still gets it.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), server).await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     ended
+}
+
+/// Gives the memory back that was only needed while things happened; between events nothing wakes it.
+async fn tidy_memory(mut newest: watch::Receiver<u64>) {
+    loop {
+        tokio::time::sleep(TIDY_AFTER).await;
+        newest.borrow_and_update();
+        ov_shim::give_back_program();
+        if newest.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn keep(
@@ -140,10 +150,40 @@ async fn keep(
     };
     let inbox = Inbox { requests, messages, shims, reports, signals };
     Keeper::new(parts).run(inbox).await.map_err(|error| {
-        let problem = Problem::permanent("OV-JRN-003", "look after the node any longer").because(&error);
-        let problem = problem.hint(error.hint());
-        (problem.state("a unit that runs goes on running; nothing is decided any more"), ExitCode::Damaged)
+        let (problem, code) = of_core("OV-JRN-003", "look after the node any longer", &error);
+        (problem.state("a unit that runs goes on running; nothing is decided any more"), code)
     })
+}
+
+/// Folds the journal, on a full disk with the room that was set aside for that.
+fn open_core(disk: &Arc<dyn Disk>, clock: &dyn Clock, shape: &NodeShape) -> Result<Core, CoreError> {
+    let boot = ov_sys::host::boot_id().unwrap_or_default();
+    let open = || {
+        let options = ov_journal::Options::new(crate::VERSION);
+        let directory = shape.layout.journal();
+        Core::open(Arc::clone(disk), &directory, shape.engine.clone(), options, &boot, clock.now())
+    };
+    let reserve = Reserve::new(Arc::clone(disk), shape.layout.state.join("reserve"));
+    let core = match open() {
+        Err(error) if error.is_disk_full() && reserve.give_up() => {
+            tracing::error!("the disk is full; what was set aside for that was given up: free some room soon");
+            open()?
+        }
+        opened => opened?,
+    };
+    if let Err(error) = reserve.lay_down() {
+        tracing::warn!("no room could be set aside for a full disk: {error}");
+    }
+    Ok(core)
+}
+
+/// What an operator sees when the journal cannot be kept, and how the daemon ends: a disk may recover, damage does not.
+fn of_core(code: &str, summary: &str, error: &CoreError) -> Failure {
+    if error.is_transient() {
+        (Problem::transient(code, summary).because(error).hint(error.hint()), ExitCode::Failed)
+    } else {
+        (Problem::permanent(code, summary).because(error).hint(error.hint()), ExitCode::Damaged)
+    }
 }
 
 /// Makes our own folder and locks it: one daemon per home.
