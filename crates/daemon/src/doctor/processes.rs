@@ -1,7 +1,7 @@
 //! Other processes of this machine: rival supervisors, holders of locks, listeners on ports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ov_chains::shape::{HeightProbe, Probe};
@@ -97,22 +97,30 @@ pub(super) fn ports(input: &DoctorInput<'_>) -> Vec<Verdict> {
     }
     let listeners = listeners(input);
     let sockets = sockets_of(input, &family(input));
-    let judged = wanted.into_iter().map(|(port, who)| {
-        let subject = format!("port {port} of {who}");
-        match listeners.get(&port) {
-            None => Verdict::good(subject, "nobody listens"),
-            Some(inodes) if inodes.iter().any(|inode| sockets.contains(inode)) => Verdict::good(subject, "it is ours"),
-            Some(_) => {
-                let message = "somebody else listens there: the probe would ask a stranger";
-                Verdict::error(subject, message, "stop that process, or let the node use another port")
-            }
+    let judged = wanted.into_iter().map(|(door, who)| {
+        let subject = format!("port {} of {who}", door.port());
+        let inodes: Vec<u64> =
+            listeners.iter().filter(|(there, _)| answers_for(*there, door)).map(|(_, inode)| *inode).collect();
+        if inodes.is_empty() {
+            Verdict::good(subject, "nobody listens")
+        } else if inodes.iter().any(|inode| sockets.contains(inode)) {
+            Verdict::good(subject, "it is ours")
+        } else {
+            let message = "somebody else listens there: the probe would ask a stranger";
+            Verdict::error(subject, message, "stop that process, or let the node use another port")
         }
     });
     judged.collect()
 }
 
-/// The ports of this machine that are probed, and for whom.
-fn local_ports(input: &DoctorInput<'_>) -> BTreeMap<u16, String> {
+/// Whether whoever listens there is whom a probe of that address reaches.
+fn answers_for(listening: SocketAddr, probed: SocketAddr) -> bool {
+    let ip = listening.ip().to_canonical();
+    listening.port() == probed.port() && (ip == probed.ip() || ip.is_unspecified())
+}
+
+/// The addresses of this machine that are probed, and for whom.
+fn local_ports(input: &DoctorInput<'_>) -> BTreeMap<SocketAddr, String> {
     let mut ports = BTreeMap::new();
     let mut note = |probe: Option<&Probe>, who: &str| {
         let port = match probe {
@@ -132,38 +140,46 @@ fn local_ports(input: &DoctorInput<'_>) -> BTreeMap<u16, String> {
     ports
 }
 
-fn port_of_url(url: &str) -> Option<u16> {
+fn port_of_url(url: &str) -> Option<SocketAddr> {
     let uri: hyper::Uri = url.parse().ok()?;
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     local_port(&format!("{}:{port}", uri.host()?))
 }
 
-fn local_port(address: &str) -> Option<u16> {
+fn local_port(address: &str) -> Option<SocketAddr> {
     if let Some(port) = address.strip_prefix("localhost:") {
-        return port.parse().ok();
+        return Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into());
     }
-    address.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback()).map(|address| address.port())
+    address.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback())
 }
 
-/// The ports that are listened on, with the inodes of their sockets.
-fn listeners(input: &DoctorInput<'_>) -> BTreeMap<u16, Vec<u64>> {
-    let mut listeners: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
+/// The addresses that are listened on, with the inodes of their sockets.
+fn listeners(input: &DoctorInput<'_>) -> Vec<(SocketAddr, u64)> {
+    let mut listeners = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let text = input.disk.read(Path::new(table), 16 * PROC_BYTES_MAX).unwrap_or_default();
-        for (port, inode) in String::from_utf8_lossy(&text).lines().filter_map(listener) {
-            listeners.entry(port).or_default().push(inode);
-        }
+        listeners.extend(String::from_utf8_lossy(&text).lines().filter_map(listener));
     }
     listeners
 }
 
 /// Understands a line of `/proc/net/tcp` that is about a listening socket.
-fn listener(line: &str) -> Option<(u16, u64)> {
+fn listener(line: &str) -> Option<(SocketAddr, u64)> {
     const LISTENING: &str = "0A";
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (_, port) = fields.get(1)?.rsplit_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    (*fields.get(3)? == LISTENING).then_some((port, fields.get(9)?.parse().ok()?))
+    let (host, port) = fields.get(1)?.rsplit_once(':')?;
+    let address = SocketAddr::new(host_in_hex(host)?, u16::from_str_radix(port, 16).ok()?);
+    (*fields.get(3)? == LISTENING).then_some((address, fields.get(9)?.parse().ok()?))
+}
+
+/// The kernel prints each four bytes of an address as one number of this machine.
+fn host_in_hex(text: &str) -> Option<IpAddr> {
+    let mut bytes = Vec::with_capacity(16);
+    for at in (0..text.len()).step_by(8) {
+        bytes.extend(u32::from_str_radix(text.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    }
+    let v4 = <[u8; 4]>::try_from(bytes.as_slice()).map(|bytes| Ipv4Addr::from(bytes).into());
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes.as_slice()).map(|bytes| Ipv6Addr::from(bytes).into())).ok()
 }
 
 /// The inodes of all sockets that these processes hold.
@@ -188,7 +204,9 @@ mod unit_tests {
     #[test]
     fn listening_sockets_are_told_from_others() {
         let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 48216 1 0 100";
-        assert_eq!(listener(line), Some((8080, 48216)));
+        assert_eq!(listener(line), Some(("127.0.0.1:8080".parse().unwrap(), 48216)));
+        let six = line.replace("0100007F:", "00000000000000000000000001000000:");
+        assert_eq!(listener(&six), Some(("[::1]:8080".parse().unwrap(), 48216)));
         assert_eq!(listener(&line.replace(" 0A ", " 01 ")), None);
         assert_eq!(listener("  sl  local_address rem_address   st tx_queue rx_queue"), None);
         assert_eq!(listener(""), None);
@@ -196,11 +214,20 @@ mod unit_tests {
 
     #[test]
     fn only_ports_of_this_machine_count() {
-        assert_eq!(port_of_url("http://127.0.0.1:26657/status"), Some(26657));
-        assert_eq!(port_of_url("http://localhost/"), Some(80));
-        assert_eq!(port_of_url("https://[::1]/"), Some(443));
+        let address = |text: &str| Some(text.parse::<SocketAddr>().unwrap());
+        assert_eq!(port_of_url("http://127.0.0.1:26657/status"), address("127.0.0.1:26657"));
+        assert_eq!(port_of_url("http://localhost/"), address("127.0.0.1:80"));
+        assert_eq!(port_of_url("https://[::1]/"), address("[::1]:443"));
         assert_eq!(port_of_url("http://192.0.2.1:80/"), None);
-        assert_eq!(local_port("localhost:9090"), Some(9090));
+        assert_eq!(local_port("localhost:9090"), address("127.0.0.1:9090"));
         assert_eq!(local_port("node.example:9090"), None);
+    }
+
+    #[test]
+    fn who_listens_on_another_address_takes_nothing_away() {
+        let answers = |one: &str, other: &str| answers_for(one.parse().unwrap(), other.parse().unwrap());
+        assert!(answers("127.0.0.1:80", "127.0.0.1:80"));
+        assert!(answers("0.0.0.0:80", "127.0.0.1:80") && answers("[::]:80", "127.0.0.1:80"));
+        assert!(!answers("127.0.0.2:80", "127.0.0.1:80") && !answers("127.0.0.1:81", "127.0.0.1:80"));
     }
 }
