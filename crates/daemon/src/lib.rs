@@ -18,6 +18,7 @@ pub mod offline;
 pub mod probe;
 mod prove;
 pub mod request;
+mod reserve;
 mod run;
 pub mod scout;
 pub mod steps;
