@@ -4,6 +4,7 @@
 
 mod bench;
 mod ci;
+mod crash;
 mod tidy;
 
 use anyhow::{Context, Result};
@@ -26,6 +27,8 @@ enum Command {
     Bench(bench::Bench),
     /// Run every step of the gate in order, and say how long each took.
     Ci,
+    /// Kill the real program at its crash points: at every visit, in pairs, or in one case.
+    Crash(crash::Crash),
     /// Check the rules that compilers do not know: walls between crates, banned calls, lengths, documents.
     Tidy {
         /// Write shorter lengths into the ratchet file. It never adds or raises a line.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     conclude(match Arguments::parse().command {
         Command::Bench(what) => workspace_root().and_then(|root| bench::run(&root, &what)),
         Command::Ci => workspace_root().and_then(|root| ci::run(&root)),
+        Command::Crash(wanted) => workspace_root().and_then(|root| crash::run(&root, &wanted)),
         Command::Tidy { bless } => workspace_root().and_then(|root| tidy::run(&root, bless)),
     })
 }
