@@ -236,21 +236,26 @@ impl TestNode {
 
     /// How a unit is.
     pub fn unit(&self, name: &str) -> UnitStatus {
+        self.find_unit(name).expect("the unit is known")
+    }
+
+    /// How a unit is, unless the configuration does not name it (yet).
+    pub fn find_unit(&self, name: &str) -> Option<UnitStatus> {
         let name = UnitName::new(name).unwrap();
-        self.status().units.into_iter().find(|unit| unit.name == name).expect("the unit is known")
+        self.status().units.into_iter().find(|unit| unit.name == name)
     }
 
     /// Waits until a unit's process runs (and is ready, if something tells that); returns its process id.
     pub fn wait_for_up(&self, name: &str) -> u32 {
         wait_for(&format!("unit {name} to be up"), || {
-            let unit = self.unit(name);
+            let unit = self.find_unit(name)?;
             if matches!(unit.state, UnitState::Up | UnitState::Ready) { unit.pid } else { None }
         })
     }
 
     /// Waits until a unit is in a state.
     pub fn wait_for_state(&self, name: &str, state: UnitState) -> UnitStatus {
-        wait_for(&format!("unit {name} to be {state}"), || Some(self.unit(name)).filter(|unit| unit.state == state))
+        wait_for(&format!("unit {name} to be {state}"), || self.find_unit(name).filter(|unit| unit.state == state))
     }
 
     /// Queues a plan.
