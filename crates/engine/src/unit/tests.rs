@@ -72,6 +72,30 @@ fn may_have_processes(doing: &Doing) -> bool {
 }
 
 #[test]
+fn what_was_told_to_end_is_no_failure_of_the_next_daemon() {
+    let since = ov_types::Moment { monotonic_ms: 10, wall_ms: 10 };
+    let strict = UnitRules { restart: RestartPolicy::Never, forbidden_exits: vec![0], ..rules() };
+    let mut unit = Unit::new();
+    unit.found(&Found::Stopped { run: RunId(4), status: Some(ExitStatus::Code(0)) }, &strict, 1_000);
+    assert_eq!(unit.settle(&strict, 1_000, 7), None);
+    assert_eq!(unit.last_exit, Some(ExitStatus::Code(0)));
+    assert_eq!(unit.reconcile(&strict, OPEN, 1_000), Some(Command::Launch(RunId(5))));
+
+    let mut unit = Unit::new();
+    unit.found(&Found::Stopping { run: RunId(4), pid: Some(7), since }, &strict, 1_000);
+    assert_eq!(unit.reconcile(&strict, OPEN, 1_000), None, "its shim is at it, and it is not down");
+    let hurried = StopRule { grace_ms: 0, ..strict.stop };
+    let hurry = Gate { hurry: true, ..CLOSED };
+    assert_eq!(unit.clone().reconcile(&strict, hurry, 1_000), Some(Command::Stop(RunId(4), hurried)));
+    let exited = UnitReport::Exited { run: RunId(4), status: Some(ExitStatus::Code(0)) };
+    let expected = Meaning::Exited { status: Some(ExitStatus::Code(0)), expected: true };
+    assert_eq!(unit.note(exited, &strict, 1_100), expected);
+    assert_eq!(unit.note(UnitReport::Empty { run: RunId(4) }, &strict, 1_100), Meaning::Nothing);
+    assert_eq!(unit.settle(&strict, 1_100, 7), None);
+    assert_eq!(unit.reconcile(&strict, OPEN, 1_100), Some(Command::Launch(RunId(5))));
+}
+
+#[test]
 fn only_proof_of_emptiness_leads_to_a_state_without_processes() {
     let run = RunId(4);
     for doing in every_doing() {
