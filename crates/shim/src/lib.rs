@@ -37,6 +37,7 @@ mod wire;
 
 pub use crash::{CRASH_VARIABLE, CrashPoint};
 pub use launch::{Stage, UNIT_VARIABLE};
+pub use memory::give_back_program;
 pub use protocol::{Command, Event, Message, PROTOCOL_VERSION, Phase, Request, Scope, State};
 pub use record::{RECORD_FILE, RunRecord, read_record, settle_record};
 pub use spec::{LogSettings, Output, RESOURCES, ResourceLimit, Spec};

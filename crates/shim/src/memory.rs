@@ -1,7 +1,7 @@
-//! Giving memory back: a shim that waits needs a few pages, whatever program it is a part of.
+//! Giving memory back: a shim or daemon that waits needs a few pages, whatever program it is a part of.
 //!
 //! The kernel maps 16 pages of a program file for each that is touched, so that start-up leaves
-//! megabytes mapped that are never used again. They are given back while the shim is idle; what is
+//! megabytes mapped that are never used again. They are given back while nothing happens; what is
 //! needed again comes back from the page cache by itself. Owns no state.
 
 use std::fs::File;
@@ -18,23 +18,38 @@ struct Mapping {
     is_constant: bool,
 }
 
-/// Unmaps the pages of program files that nobody has written to. Failing only costs memory.
+/// Unmaps the pages of program files that nobody has written to, in a process of one thread.
+/// Failing only costs memory.
 pub(crate) fn give_back() {
+    give_back_where(|_| true);
+}
+
+/// The same where there may be other threads: of the program's own file only, whose mappings stay
+/// where they are for as long as the process lives.
+pub fn give_back_program() {
+    let program = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+    let Some(program) = program.to_str() else { return };
+    // A path may have spaces, but is the last thing in its line.
+    give_back_where(|line| line.strip_suffix(program).is_some_and(|before| before.ends_with(' ')));
+}
+
+fn give_back_where(is_wanted: impl Fn(&str) -> bool) {
     let smaps = File::open("/proc/self/smaps");
-    let mappings = smaps.and_then(|smaps| untouched(BufReader::with_capacity(1024, smaps)));
+    let mappings = smaps.and_then(|smaps| untouched(BufReader::with_capacity(1024, smaps), is_wanted));
     // All at once at the end: whatever runs in between would be mapped again. Without `/proc` the
     // shim works as well, and is only larger.
     mappings.unwrap_or_default().into_iter().for_each(release);
 }
 
-/// The constant mappings of files that have no page of their own.
-fn untouched(mut smaps: impl io::BufRead) -> io::Result<Vec<Mapping>> {
+/// The constant mappings of files that have no page of their own, if their first line is wanted.
+fn untouched(mut smaps: impl io::BufRead, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Mapping>> {
     let mut found = Vec::with_capacity(32);
     let mut line = String::with_capacity(256);
     let mut mapping = Mapping::default();
     while smaps.read_line(&mut line)? > 0 {
         if let Some(next) = Mapping::parse(&line) {
             mapping = next;
+            mapping.is_constant &= is_wanted(line.trim_end());
         } else if mapping.is_constant && line.strip_prefix("Anonymous:").is_some_and(|rest| rest.trim() == "0 kB") {
             found.push(mapping);
         }
@@ -62,7 +77,8 @@ impl Mapping {
 fn release(mapping: Mapping) {
     let start = std::ptr::with_exposed_provenance_mut(mapping.start);
     // SAFETY: the range is a read-only private mapping of a file without a single private page, and
-    // this is the only thread: every page reads the same when it is mapped again at its next use.
+    // it is still there, because this is the only thread or nobody ever unmaps the program itself:
+    // every page reads the same when it is mapped again at its next use, by whichever thread.
     let _ = unsafe { madvise(start, mapping.end - mapping.start, Advice::LinuxDontNeed) };
 }
 
@@ -91,15 +107,20 @@ Anonymous:             0 kB
 
     #[test]
     fn only_constant_pages_of_files_are_given_back() {
-        let found = untouched(SMAPS.as_bytes()).unwrap();
-        let ranges: Vec<_> = found.iter().map(|mapping| (mapping.start, mapping.end)).collect();
-        assert_eq!(ranges, [(0x5581, 0x5582), (0x5582, 0x5583)]);
+        let ranges = |is_wanted: fn(&str) -> bool| -> Vec<_> {
+            let found = untouched(SMAPS.as_bytes(), is_wanted).unwrap();
+            found.iter().map(|mapping| (mapping.start, mapping.end)).collect()
+        };
+        assert_eq!(ranges(|_| true), [(0x5581, 0x5582), (0x5582, 0x5583)]);
+        assert_eq!(ranges(|line| line.contains("r-xp")), [(0x5582, 0x5583)]);
     }
 
     #[test]
     fn giving_back_harms_nobody() {
         let before = crate::clock::compact_utc(0);
         give_back();
+        // Other tests run beside this one.
+        give_back_program();
         assert_eq!(crate::clock::compact_utc(0), before);
     }
 }
