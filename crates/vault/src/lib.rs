@@ -6,6 +6,7 @@
 //! This crate owns the snapshots folder of one node and, while a restore runs, the names beside its data directory
 //! that begin with it. It stops and starts nothing: whoever calls makes sure that the node is down.
 
+mod compare;
 mod crash_point;
 mod error;
 mod format_marker;
@@ -22,6 +23,7 @@ mod swap;
 mod take;
 mod ways;
 
+pub use compare::is_as_taken;
 pub use crash_point::CrashPoint;
 pub use error::VaultError;
 pub use format_marker::format_marker;

@@ -241,7 +241,7 @@ fn link_out(entry: &Entry) -> Option<PathText> {
 }
 
 /// Nanoseconds since 1970, as far as they can be told: until the year 2262.
-fn nanoseconds(at: SystemTime) -> i64 {
+pub(crate) fn nanoseconds(at: SystemTime) -> i64 {
     match at.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |before| -before),

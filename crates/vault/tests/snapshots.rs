@@ -11,7 +11,7 @@ use ov_sys::{RealDisk, SimDisk};
 use ov_types::{ReleaseName, SnapshotId};
 use ov_vault::{
     About, DataRules, Globs, How, Method, RestoreRequest, Restored, Retention, SignState, SignStateProblem, Snapshot,
-    TakeRequest, VaultError, discard_old, format_marker, free_id, list, propose_id, prune, restore, seal,
+    TakeRequest, VaultError, discard_old, format_marker, free_id, is_as_taken, list, propose_id, prune, restore, seal,
     sweep_restores, take, undo_restore, verify,
 };
 
@@ -273,6 +273,29 @@ fn a_damaged_snapshot_is_not_restored_and_the_data_stays() {
     assert_eq!(error.to_string(), "use snapshot `s`: `db/LOG` is missing");
     assert_eq!(disk.read(path("/home/data/db/LOG"), 99).unwrap(), b"mutable");
     assert_eq!(disk.list(path("/home")).unwrap(), ["data", "snapshots"]);
+}
+
+#[test]
+fn it_is_told_whether_anything_was_written_since() {
+    let changes: [(&str, &str, bool); 5] = [
+        ("key.json", "another secret", true),
+        ("db/LOG", "mutable and longer", false),
+        ("db/2.sst", "new", false),
+        (STATE, "{\"height\":\"9999\",\"round\":0,\"step\":0}", false),
+        ("db/1.sst", "shorter", false),
+    ];
+    for (name, text, same) in changes {
+        let disk = disk();
+        let _ = take_as(&disk, "s", Method::Auto, 1).unwrap();
+        let asked = || is_as_taken(&disk, path(SNAPSHOTS), &id("s"), path(DATA), &rules()).unwrap();
+        assert!(asked(), "nothing was written yet");
+        plant(&disk, name, text);
+        assert_eq!(asked(), same, "{name}");
+    }
+    let disk = disk();
+    let _ = take_as(&disk, "s", Method::Auto, 1).unwrap();
+    disk.remove_file(&path(DATA).join("db/LOG")).unwrap();
+    assert!(!is_as_taken(&disk, path(SNAPSHOTS), &id("s"), path(DATA), &rules()).unwrap(), "a file is gone");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ov_engine::StepCall;
 use ov_release::CurrentRelease;
 use ov_types::Problem;
 use ov_types::record::StepFacts;
-use ov_vault::RestoreRequest;
+use ov_vault::{DataRules, RestoreRequest, VaultError};
 
 use super::keep::{data_rules, of_vault};
 use super::{Work, Workshop, state_at};
@@ -58,7 +58,20 @@ fn data_was_raised(shop: &Workshop, call: &StepCall) -> Result<bool, Problem> {
     Ok(shop.shape.migrate.is_some())
 }
 
-/// Puts the snapshot back if the data was raised. The sign state only goes up.
+/// Whether a new release that never came to make a block has written to the data: it may have died while it raised
+/// the format, before it said so. There are no blocks that going back could lose.
+fn data_was_left_half_way(shop: &Workshop, call: &StepCall, rules: &DataRules) -> Result<bool, VaultError> {
+    let layout = &shop.shape.layout;
+    let makes_blocks = shop.height.zip(call.facts.height).is_some_and(|(now, before)| now > before);
+    match &call.facts.snapshot {
+        Some(id) if !makes_blocks => {
+            ov_vault::is_as_taken(&*shop.disk, &layout.snapshots, id, &layout.data, rules).map(|same| !same)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Puts the snapshot back if the data was raised, or may be on its way there. The sign state only goes up.
 fn make_data_fit(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     let summary = "give the old release its data back";
     let fail = |error: &ov_vault::VaultError| of_vault(summary, error).state(state_at(call));
@@ -71,7 +84,7 @@ fn make_data_fit(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem>
         let kept = done.kept.map(|path| path.display().to_string()).unwrap_or_default();
         return Ok(StepFacts::noted(format!("snapshot {id} was restored; the new release's data is kept at {kept}")));
     }
-    if !data_was_raised(shop, call)? {
+    if !data_was_raised(shop, call)? && !data_was_left_half_way(shop, call, &rules).map_err(|error| fail(&error))? {
         return Ok(StepFacts::default());
     }
     let Some(id) = call.facts.snapshot.clone() else {
