@@ -1,7 +1,7 @@
 //! The proof of a new release: a gate, not a sleep.
 //!
-//! The right version answers; then main is up, ready and not unhealthy, and the height is beyond the trigger, all of it
-//! without a break for the soak time; and all within a bound. Owns nothing: it looks at the node through [`Live`].
+//! The right version answers; then main is up, ready and healthy, and the height is beyond the trigger and moves on, all
+//! of it without a break for the soak time; and all within a bound. Owns nothing: it looks at the node through [`Live`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use ov_chains::NodeShape;
 use ov_engine::StepCall;
 use ov_sys::Disk;
 use ov_types::record::StepFacts;
-use ov_types::{Height, Problem, RunId, Span, Trigger};
+use ov_types::{Height, Problem, RunId, Span, Trigger, UnitName};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -43,23 +43,27 @@ pub(crate) async fn prove(
     let soak = Duration::from_millis(shape.prove.soak_ms);
     let mut missing = "nothing was seen yet".to_owned();
     let proven = async {
-        let mut good: Option<(RunId, Instant)> = None;
+        let mut good: Option<Good> = None;
         loop {
-            let state = wanted.judge(&live.borrow_and_update());
-            good = match state {
-                Ok(run) => Some(good.filter(|(since_run, _)| *since_run == run).unwrap_or((run, Instant::now()))),
+            let seen = live.borrow_and_update().clone();
+            good = match wanted.judge(&seen) {
+                Ok(run) => good.filter(|good| good.run == run).or_else(|| Some(Good::begin(run, &seen))),
                 Err(lack) => {
                     missing = lack;
                     None
                 }
             };
-            let Some((_, since)) = good else {
-                live.changed().await.ok()?;
-                continue;
-            };
-            tokio::select! {
-                () = sleep_until(since + soak) => return Some(()),
-                changed = live.changed() => changed.ok()?,
+            match good.filter(|good| wanted.above.is_none() || good.has_moved(&seen)) {
+                Some(good) => tokio::select! {
+                    () = sleep_until(good.since + soak) => return Some(()),
+                    changed = live.changed() => changed.ok()?,
+                },
+                None => {
+                    if let Some(good) = good {
+                        missing = format!("the height stands at {} and does not move", good.height);
+                    }
+                    live.changed().await.ok()?;
+                }
             }
         }
     };
@@ -71,6 +75,26 @@ pub(crate) async fn prove(
         }
         Ok(None) => Err(failed("the daemon is stopping".to_owned())),
         Err(_) => Err(failed(format!("{missing}, {} after the start", Span::from_ms(shape.prove.within_ms)))),
+    }
+}
+
+/// A time without a fault so far.
+#[derive(Debug, Clone, Copy)]
+struct Good {
+    run: RunId,
+    since: Instant,
+    /// Where the height stood when it began.
+    height: Height,
+}
+
+impl Good {
+    fn begin(run: RunId, seen: &Live) -> Self {
+        Self { run, since: Instant::now(), height: seen.height.map(|(height, _)| height).unwrap_or_default() }
+    }
+
+    /// A node that answers may still have come to a stand.
+    fn has_moved(&self, seen: &Live) -> bool {
+        seen.height.is_some_and(|(height, _)| height > self.height)
     }
 }
 
@@ -102,8 +126,10 @@ async fn prove_version(
 
 /// What the node has to show.
 struct Wanted {
-    /// The height must be above this one; `None` when nobody asks the node for its height.
+    /// The height must be above this one, and move on; `None` when nobody asks the node for its height.
     above: Option<Height>,
+    /// Main's health is asked for, and must have been told.
+    health: bool,
 }
 
 impl Wanted {
@@ -117,7 +143,8 @@ impl Wanted {
             Trigger::Halt { height } => Some(height),
             Trigger::Time { .. } | Trigger::Now => was,
         };
-        Self { above: asked.then_some(from.unwrap_or_default()) }
+        let health = shape.units.get(&UnitName::main()).is_some_and(|main| main.health.is_some());
+        Self { above: asked.then_some(from.unwrap_or_default()), health }
     }
 
     /// The run that shows everything, or what is missing.
@@ -126,8 +153,10 @@ impl Wanted {
         if !live.main_ready {
             return Err("main is not ready".to_owned());
         }
-        if live.main_healthy == Some(false) {
-            return Err("main is not healthy".to_owned());
+        match live.main_healthy {
+            Some(false) => return Err("main is not healthy".to_owned()),
+            None if self.health => return Err("main has not shown yet that it is healthy".to_owned()),
+            _ => {}
         }
         match (self.above, live.height) {
             (None, _) => Ok(run),
@@ -155,7 +184,7 @@ mod tests {
 
     #[test]
     fn each_thing_that_is_missing_is_named() {
-        let wanted = Wanted { above: Some(Height(100)) };
+        let wanted = Wanted { above: Some(Height(100)), health: false };
         assert_eq!(wanted.judge(&live(3, Some(101))), Ok(RunId(3)));
         let lacks = |live: &Live| wanted.judge(live).unwrap_err();
         assert!(lacks(&Live::default()).contains("not up"));
@@ -165,6 +194,16 @@ mod tests {
         assert!(lacks(&live(3, None)).contains("not known"));
         let stale = Live { height: Some((Height(500), RunId(2))), ..live(3, None) };
         assert!(lacks(&stale).contains("not known"), "a height seen from the old process proves nothing");
-        assert_eq!(Wanted { above: None }.judge(&live(3, None)), Ok(RunId(3)));
+        let asked = Wanted { above: None, health: true };
+        assert!(asked.judge(&live(3, None)).unwrap_err().contains("healthy"), "nobody has said so yet");
+        assert_eq!(asked.judge(&Live { main_healthy: Some(true), ..live(3, None) }), Ok(RunId(3)));
+        assert_eq!(Wanted { above: None, health: false }.judge(&live(3, None)), Ok(RunId(3)));
+    }
+
+    #[test]
+    fn a_height_that_stands_proves_nothing() {
+        let good = Good::begin(RunId(3), &live(3, Some(101)));
+        assert!(!good.has_moved(&live(3, Some(101))));
+        assert!(good.has_moved(&live(3, Some(102))));
     }
 }
