@@ -40,8 +40,6 @@ pub enum Stage {
     Output,
     /// What was asked for cannot be expressed: an unknown resource, a NUL in a path.
     Specification,
-    /// Entering the cgroup.
-    Cgroup,
     /// Setting the oom score adjustment.
     OomScore,
     /// Setting the nice value.
@@ -61,13 +59,12 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 13] = [
         Self::Orphans,
         Self::Lease,
         Self::Record,
         Self::Output,
         Self::Specification,
-        Self::Cgroup,
         Self::OomScore,
         Self::Nice,
         Self::Limits,
@@ -86,7 +83,6 @@ impl Stage {
             Self::Record => "record",
             Self::Output => "output",
             Self::Specification => "specification",
-            Self::Cgroup => "cgroup",
             Self::OomScore => "oom-score",
             Self::Nice => "nice",
             Self::Limits => "limits",
@@ -115,8 +111,6 @@ impl LaunchError {
 /// What the shim adds to a spec.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
-    /// `cgroup.procs` of the unit's cgroup, open for writing.
-    pub(crate) cgroup_procs: Option<OwnedFd>,
     /// The pipe of the log pump.
     pub(crate) output: Option<OwnedFd>,
     /// Variables on top of those of the spec.
@@ -131,7 +125,6 @@ struct Steps {
     arguments: Vec<CString>,
     /// `NAME=VALUE` each.
     environment: Vec<CString>,
-    cgroup_procs: Option<OwnedFd>,
     oom_score_adjust: Option<Vec<u8>>,
     nice: Option<i32>,
     limits: Vec<(Resource, Rlimit)>,
@@ -155,8 +148,8 @@ pub(crate) fn spawn(spec: &Spec, mut surroundings: Surroundings) -> Result<u32, 
         let second = output.try_clone().map_err(|error| LaunchError::new(Stage::Output, "pipe", &error))?;
         command.stdout(output).stderr(second);
     }
-    let Surroundings { cgroup_procs, environment, leases, .. } = surroundings;
-    let steps = Steps::prepare(spec, &environment, cgroup_procs, leases, report)?;
+    let Surroundings { environment, leases, .. } = surroundings;
+    let steps = Steps::prepare(spec, &environment, leases, report)?;
     run_between_fork_and_exec(&mut command, steps);
     let spawned = command.spawn();
     // Closes our end of the report.
@@ -188,7 +181,6 @@ impl Steps {
     fn prepare(
         spec: &Spec,
         added: &[(&'static str, OsString)],
-        cgroup_procs: Option<OwnedFd>,
         leases: Arc<Vec<OwnedFd>>,
         report: OwnedFd,
     ) -> Result<Self, LaunchError> {
@@ -222,7 +214,6 @@ impl Steps {
             program: c_text(program)?,
             arguments: words.map(c_text).collect::<Result<_, _>>()?,
             environment: environment.into_iter().map(variable).collect::<Result<_, _>>()?,
-            cgroup_procs,
             oom_score_adjust: spec.oom_score_adjust.map(|adjust| adjust.to_string().into_bytes()),
             nice: spec.nice,
             limits,
@@ -249,9 +240,6 @@ impl Steps {
     /// read what the kernel does not take for a program, such as one for another machine.
     fn run_all(&self) -> Result<(), (Stage, rustix::io::Errno)> {
         let at = |stage: Stage| move |error| (stage, error);
-        if let Some(procs) = &self.cgroup_procs {
-            rustix::io::write(procs, b"0").map_err(at(Stage::Cgroup))?;
-        }
         if let Some(adjust) = &self.oom_score_adjust {
             let flags = OFlags::WRONLY | OFlags::CLOEXEC;
             rustix::fs::open(c"/proc/self/oom_score_adj", flags, Mode::empty())

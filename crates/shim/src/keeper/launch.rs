@@ -1,7 +1,7 @@
 //! The keeper's part of a launch: everything around the process that has to be in place before it.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,25 @@ use crate::pump::Pump;
 use crate::record::RunRecord;
 use crate::run::{Ending, Run};
 use crate::spec::{Output, Spec};
-use crate::tree::ProcessStat;
+use crate::tree::{self, ProcessStat};
+
+/// How often a unit that starts processes in its first moments is looked through for those.
+const GATHER_PASSES_MAX: usize = 8;
 
 impl Keeper {
     /// Launches the unit, and tells what came of it. Only called while nothing runs.
     pub(super) fn launch(&mut self, spec: &Spec) {
         let run = spec.run;
         match self.try_launch(spec) {
-            Ok(pid) => self.tell(Event::Launched { run, pid }),
+            Ok(pid) => {
+                self.tell(Event::Launched { run, pid });
+                // The kernel moves a process only after a grace period of ten milliseconds and more: nobody waits for
+                // that, neither the unit nor the daemon.
+                let cgroup = spec.cgroup.as_deref().filter(|cgroup| gather(cgroup, pid));
+                if let Some(run) = &mut self.run {
+                    run.cgroup = cgroup.map(Path::to_owned);
+                }
+            }
             Err(LaunchError { stage, message }) => {
                 let stage = stage.name().to_owned();
                 self.tell(Event::LaunchFailed { run, stage, message });
@@ -42,7 +53,6 @@ impl Keeper {
         if spec.notify {
             environment.push(("NOTIFY_SOCKET", self.prepare_notify(spec)?));
         }
-        let (cgroup, cgroup_procs) = spec.cgroup.as_deref().and_then(enter_cgroup).unzip();
         let mut record = RunRecord {
             run: spec.run,
             phase: Phase::Launching,
@@ -52,7 +62,7 @@ impl Keeper {
         };
         self.write_record(&record)?;
         CrashPoint::AfterLaunchingRecord.reached();
-        let surroundings = Surroundings { cgroup_procs, output, environment, leases: Arc::clone(&leases) };
+        let surroundings = Surroundings { output, environment, leases: Arc::clone(&leases) };
         let spawned = spawn(spec, surroundings);
         CrashPoint::AfterSpawn.reached();
         let pid = spawned.as_ref().ok().copied();
@@ -66,7 +76,7 @@ impl Keeper {
             record,
             acknowledged: false,
             leases,
-            cgroup,
+            cgroup: None,
             ready: false,
             status_text: None,
             leftover_grace: Duration::from_millis(spec.leftover_grace_ms),
@@ -145,14 +155,37 @@ fn take_leases(paths: &[PathBuf]) -> Result<Vec<OwnedFd>, LaunchError> {
     Ok(leases)
 }
 
-/// Makes a cgroup and opens the way into it; nothing where we may not.
-fn enter_cgroup(path: &Path) -> Option<(PathBuf, OwnedFd)> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return None,
+/// Makes a cgroup and moves the main process into it, with what that has started meanwhile. Says whether it is there;
+/// where we may not do that, the unit runs without one. Whatever slips through is found as a part of the tree.
+fn gather(cgroup: &Path, main: u32) -> bool {
+    match fs::create_dir(cgroup) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return false,
         _ => {}
     }
     // Only cgroups of version 2 have this file.
-    path.join("cgroup.kill").exists().then_some(())?;
-    let procs = File::options().write(true).open(path.join("cgroup.procs")).ok()?;
-    Some((path.to_owned(), procs.into()))
+    let is_ours = cgroup.join("cgroup.kill").exists() && enter(cgroup, main);
+    if !is_ours {
+        let _ = fs::remove_dir(cgroup);
+        return false;
+    }
+    for _ in 0..GATHER_PASSES_MAX {
+        let inside = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+        let inside: Vec<u32> = inside.lines().filter_map(|pid| pid.parse().ok()).collect();
+        let mut outside = tree::descendants(std::process::id());
+        outside.retain(|pid| !inside.contains(pid) && ProcessStat::of(*pid).is_some_and(ProcessStat::lives));
+        let before = outside.len();
+        // A pid comes again only after all others: it cannot have become a stranger's since it was seen here.
+        outside.retain(|pid| !(tree::is_under(std::process::id(), *pid) && enter(cgroup, *pid)));
+        if outside.len() == before {
+            break;
+        }
+    }
+    true
+}
+
+fn enter(cgroup: &Path, pid: u32) -> bool {
+    File::options().write(true).open(cgroup.join("cgroup.procs")).is_ok_and(|mut procs| {
+        // In one write, as the kernel wants it.
+        procs.write_all(pid.to_string().as_bytes()).is_ok()
+    })
 }
