@@ -10,7 +10,8 @@ use super::peers::{Peer, Unit};
 use super::processes::{self, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const SETTLE: Duration = Duration::from_secs(5);
+/// Until everybody has done what there is to do after a start.
+const SETTLE: Duration = Duration::from_secs(20);
 
 /// What a supervisor of idle processes costs, without those processes.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ pub(super) fn idle(peer: Peer, omnivisor: &Path, folder: &Path, count: usize, wi
     own.retain(|pid| processes::name(*pid) != "sleep");
     let (before, began) = (processes::switches(&own), Instant::now());
     std::thread::sleep(window);
-    let woken = u32::try_from(processes::switches(&own) - before).unwrap_or(u32::MAX);
+    let woken = u32::try_from(processes::switches_between(&before, &processes::switches(&own))).unwrap_or(u32::MAX);
     let wakes_per_minute = f64::from(woken) * 60.0 / began.elapsed().as_secs_f64();
     // Looked at last: reading the memory of a process may wake it.
     let cost = processes::cost(&own);

@@ -1,7 +1,8 @@
 //! Processes as `/proc` shows them: who belongs to a supervisor, and what they cost.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -49,14 +50,22 @@ pub(super) fn cost(pids: &[u32]) -> Cost {
     cost
 }
 
-/// How often the threads of these processes were switched to, so far.
-pub(super) fn switches(pids: &[u32]) -> u64 {
+/// How often each thread of these processes was switched to so far.
+pub(super) fn switches(pids: &[u32]) -> BTreeMap<PathBuf, u64> {
     let tasks = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let of_task = |task: fs::DirEntry| {
         let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
-        number(&status, "voluntary_ctxt_switches:") + number(&status, "nonvoluntary_ctxt_switches:")
+        let count = number(&status, "voluntary_ctxt_switches:") + number(&status, "nonvoluntary_ctxt_switches:");
+        (task.path(), count)
     };
-    pids.iter().flat_map(tasks).map(of_task).sum()
+    pids.iter().flat_map(tasks).map(of_task).collect()
+}
+
+/// How often threads were switched to between two looks. One that ended meanwhile was switched to once at least.
+pub(super) fn switches_between(before: &BTreeMap<PathBuf, u64>, after: &BTreeMap<PathBuf, u64>) -> u64 {
+    let ended = before.keys().filter(|task| !after.contains_key(*task)).count() as u64;
+    let of = |(task, count): (&PathBuf, &u64)| count - before.get(task).unwrap_or(&0).min(count);
+    ended + after.iter().map(of).sum::<u64>()
 }
 
 /// Which of these processes calls itself by this number, perhaps in a namespace of its own.
@@ -122,13 +131,20 @@ mod tests {
     use std::process::Command;
 
     #[test]
+    fn threads_that_come_and_go_are_counted() {
+        let look = |tasks: &[(&str, u64)]| tasks.iter().map(|(task, count)| (PathBuf::from(task), *count)).collect();
+        let (before, after) = (look(&[("a", 5), ("b", 100)]), look(&[("a", 7), ("c", 3)]));
+        assert_eq!(switches_between(&before, &after), 2 + 3 + 1);
+    }
+
+    #[test]
     fn a_child_is_found_counted_and_missed() {
         let mut child = Command::new("sleep").arg("100").spawn().unwrap();
         let family = family(std::process::id(), Path::new("/nowhere/at/all"));
         assert!(family.contains(&child.id()));
         assert_eq!(in_namespace(&family, i32::try_from(child.id()).unwrap()), Some(child.id()));
         assert!(cost(&[child.id()]).rss_kib > 0);
-        assert!(switches(&[std::process::id()]) > 0);
+        assert!(switches(&[std::process::id()]).values().sum::<u64>() > 0);
         child.kill().unwrap();
         child.wait().unwrap();
         wait_for_end(&[child.id()], Duration::from_secs(10)).unwrap();
