@@ -10,7 +10,7 @@ use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
 use crate::state::{State, state};
 use crate::switch::current;
-use crate::withdraw::{finish_withdrawal, remove_leftovers, withdraw};
+use crate::withdraw::{finish_withdrawal, remove_leftovers, remove_trees, withdraw};
 
 /// A release as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +82,9 @@ pub fn sweep(disk: &dyn Disk, layout: &Layout) -> Result<(), ReleaseError> {
     for name in names {
         finish_withdrawal(disk, layout, &name)?;
         // A pending provenance whose tree is in place belongs to a staging that only its repetition may finish.
-        if state(disk, layout, &name)? != State::Unknown {
-            remove_leftovers(disk, layout, &name)?;
+        match state(disk, layout, &name)? {
+            State::Unknown => remove_trees(disk, layout, &name)?,
+            _ => remove_leftovers(disk, layout, &name)?,
         }
     }
     Ok(())

@@ -56,8 +56,15 @@ pub(crate) fn finish_withdrawal(disk: &dyn Disk, layout: &Layout, name: &Release
 }
 
 pub(crate) fn remove_leftovers(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
-    for leftover in [layout.removing(name), layout.staging(name), layout.pending(name)] {
-        durable::remove_tree(disk, &leftover).at("remove", &leftover)?;
+    remove_trees(disk, layout, name)?;
+    let pending = layout.pending(name);
+    durable::remove_tree(disk, &pending).at("remove", &pending)
+}
+
+/// Removes trees that are half-built or half-removed.
+pub(crate) fn remove_trees(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
+    for tree in [layout.removing(name), layout.staging(name)] {
+        durable::remove_tree(disk, &tree).at("remove", &tree)?;
     }
     Ok(())
 }

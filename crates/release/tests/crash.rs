@@ -254,3 +254,28 @@ fn pruning_and_sweeping_never_touch_the_current_release() {
     };
     stopped_everywhere(&disk, act, check, finally);
 }
+
+#[test]
+fn what_a_dead_staging_left_goes_although_a_person_laid_the_release_into_its_place() {
+    let start = prepared();
+    stage(&start, &layout(), &request("v1")).unwrap();
+    let whole = start.fork();
+    stage(&whole, &layout(), &request("v22")).unwrap();
+    let mut left = 0;
+    for operation in start.operations() + 1..=whole.operations() {
+        let disk = start.fork();
+        disk.fail_at(operation, Fault::Kill);
+        assert!(stage(&disk, &layout(), &request("v22")).is_err());
+        disk.kill();
+        let (tree, theirs) = (Path::new("/home/releases/.staging-v22"), Path::new("/home/releases/v22"));
+        if disk.facts(tree).unwrap().is_none() || disk.facts(theirs).unwrap().is_some() {
+            continue;
+        }
+        left += 1;
+        disk.make_directory(theirs, 0o755).unwrap();
+        sweep(&disk, &layout()).unwrap();
+        assert_eq!(disk.facts(tree).unwrap(), None, "killed at operation {operation}");
+        assert!(disk.facts(theirs).unwrap().is_some(), "what a person made stays");
+    }
+    assert!(left > 0, "no kill left anything");
+}
