@@ -2,4 +2,14 @@
 
 mod upgrade {
     mod basics;
+    mod halt;
+    mod history;
+    mod hold;
+    mod hook;
+    mod keep;
+    mod plans;
+    mod rollback;
+    mod sign_state;
+    mod support;
+    mod triggers;
 }
