@@ -133,6 +133,21 @@ impl FromStr for ByteSize {
     }
 }
 
+impl ByteSize {
+    /// With the digits that matter to people: `1.5 KiB`, `150 MiB`. Not to be read back.
+    pub fn rounded(self) -> String {
+        const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+        let bytes = self.0;
+        let Some((unit, shift)) = UNITS.iter().find(|(_, shift)| bytes >> shift > 0) else {
+            return format!("{bytes} B");
+        };
+        // Whole numbers only: a float would not hold every size.
+        let whole = bytes >> shift;
+        let tenths = ((bytes & ((1 << shift) - 1)) >> (shift - 10)) * 10 / 1024;
+        if whole >= 100 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
+    }
+}
+
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, scale) = SIZE_UNITS

@@ -453,7 +453,7 @@ fn stage_release(shop: &Workshop, release: NewRelease) -> Answer<Acknowledged> {
     let NewRelease { name, source, sha256 } = release;
     let staged = stage(shop, name.clone(), Path::new(&source), sha256.as_deref(), None).map_err(failed)?;
     let how = if staged.changed { "is staged" } else { "was staged already" };
-    Ok(said(format!("release {name} {how}: {}", ov_types::ByteSize(staged.provenance.size))))
+    Ok(said(format!("release {name} {how}: {}", ov_types::ByteSize(staged.provenance.size).rounded())))
 }
 
 fn remove_release(shop: &Workshop, name: &ReleaseName) -> Answer<Acknowledged> {
@@ -490,7 +490,7 @@ fn snapshot_status(listed: ov_vault::Listed) -> SnapshotStatus {
             reason: summary.about.reason.clone(),
             files: summary.files,
             bytes: summary.size,
-            how: format!("{} copied", ov_types::ByteSize(summary.copied)),
+            how: format!("{} copied", ov_types::ByteSize(summary.copied).rounded()),
             complete: true,
         },
         Err(error) => SnapshotStatus {

@@ -86,7 +86,7 @@ pub(crate) fn take(shop: &Workshop, id: SnapshotId, about: About) -> Result<Snap
 /// What a snapshot came to, in words.
 pub(crate) fn describe(taken: &Snapshot) -> String {
     let [reflinked, linked, copied] = taken.files;
-    let size = ov_types::ByteSize(taken.summary.size);
+    let size = ov_types::ByteSize(taken.summary.size).rounded();
     format!("snapshot {} of {size}: {reflinked} files reflinked, {linked} linked, {copied} copied", taken.summary.id)
 }
 

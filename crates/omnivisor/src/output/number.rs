@@ -67,16 +67,9 @@ pub(crate) fn span(ms: u64) -> String {
     text
 }
 
-/// A size with three digits that matter.
+/// A size with the digits that matter.
 pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let Some((unit, shift)) = UNITS.iter().find(|(_, shift)| bytes >> shift > 0) else {
-        return format!("{bytes} B");
-    };
-    // Whole numbers only: a float would not hold every size.
-    let whole = bytes >> shift;
-    let tenths = ((bytes & ((1 << shift) - 1)) >> (shift - 10)) * 10 / 1024;
-    if whole >= 100 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
+    ov_types::ByteSize(bytes).rounded()
 }
 
 /// Text of others on one line: what is no printable character becomes a space, so that nothing a node says can move
