@@ -3,7 +3,7 @@
 use std::fmt::{Formatter, Result};
 
 use crate::record::Outcome;
-use crate::{Direction, EventKind, Span};
+use crate::{Direction, EventKind, Span, counted};
 
 /// Writes one event as one line without a line end.
 pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
@@ -69,7 +69,7 @@ fn write_node(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
                 Some(height) => write!(f, "stands at {height}")?,
                 None => f.write_str("cannot be learned")?,
             }
-            write!(f, " for {}", Span::from_ms(*for_ms))?;
+            write!(f, " for {}", Span::from_ms(*for_ms).rounded())?;
             f.write_str(if *restarting { "; main is launched again" } else { "" })
         }
         EventKind::DataWorkDone { message } => f.write_str(message),
@@ -95,10 +95,11 @@ fn write_unit(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
             }
         }
         EventKind::UnitBackingOff { unit, wait_ms, failures } => {
-            write!(f, "unit {unit} is launched again in {} ({failures} failures in a row)", Span::from_ms(*wait_ms))
+            let (wait, failures) = (Span::from_ms(*wait_ms).rounded(), counted(*failures, "failure"));
+            write!(f, "unit {unit} is launched again in {wait} ({failures} in a row)")
         }
         EventKind::UnitLooping { unit, reason, wait_ms } => {
-            write!(f, "unit {unit} {reason}; tried again in {}", Span::from_ms(*wait_ms))
+            write!(f, "unit {unit} {reason}; tried again in {}", Span::from_ms(*wait_ms).rounded())
         }
         EventKind::UnitParked { unit, reason } => {
             write!(f, "unit {unit} is parked: it {reason}; `omnivisor unit start {unit}` releases it")
@@ -130,12 +131,12 @@ fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         }
         EventKind::StepFailed { plan, step, problem, retry_in_ms, .. } => {
             write!(f, "upgrade {plan}: {step}: failed to {problem}")?;
-            retry_in_ms.map_or(Ok(()), |wait| write!(f, "; tried again in {}", Span::from_ms(wait)))
+            retry_in_ms.map_or(Ok(()), |wait| write!(f, "; tried again in {}", Span::from_ms(wait).rounded()))
         }
         EventKind::UpgradeArmed { plan, eta_ms } => {
             write!(f, "upgrade {} to {} is armed: it starts {}", plan.id, plan.release, plan.trigger)?;
             let eta = eta_ms.filter(|eta| *eta >= 1_000);
-            eta.map_or(Ok(()), |eta| write!(f, ", in about {}", Span::from_seconds(eta / 1_000)))
+            eta.map_or(Ok(()), |eta| write!(f, ", in about {}", Span::from_ms(eta).rounded()))
         }
         EventKind::UpgradeStarted { plan, release, height } => {
             write!(f, "upgrade {plan} to {release} starts")?;

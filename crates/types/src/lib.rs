@@ -30,6 +30,6 @@ pub use settings::{
     BackOff, CrashLoop, EngineSettings, KeepMethod, RestartPolicy, StallPolicy, StartAfter, StartWhen, StopRule,
     UnitRules, UpgradeRules, WhenLooping,
 };
-pub use span::{ByteSize, InvalidSpan, Span};
+pub use span::{ByteSize, InvalidSpan, Span, counted};
 pub use step::{Direction, Step};
 pub use unit::{ExitStatus, ParkReason, UnitState};

@@ -52,6 +52,27 @@ impl Span {
     }
 }
 
+impl Span {
+    /// With the digits that matter to people: `948ms`, `1.9s`, `4m9s`. Not to be read back.
+    pub fn rounded(self) -> String {
+        match self.milliseconds {
+            below @ 0..1_000 => Self::from_ms(below).to_string(),
+            below @ 1_000..10_000 => format!("{}.{}s", below / 1_000, below % 1_000 / 100).replace(".0s", "s"),
+            more => {
+                let small = TIME_UNITS.iter().skip_while(|(_, scale)| more < *scale).nth(1);
+                let small = small.map_or(1, |(_, scale)| *scale);
+                Self::from_ms(more - more % small.max(1_000)).to_string()
+            }
+        }
+    }
+}
+
+/// A number with its noun: `1 warning`, `2 warnings`.
+pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 impl FromStr for Span {
     type Err = InvalidSpan;
 
@@ -193,6 +214,24 @@ mod tests {
         for text in ["", "90", "s", "1x", "-1s", "1.5s", "99999999999999999999s", "18446744073709551615d"] {
             assert!(text.parse::<Span>().is_err(), "{text:?} was accepted");
         }
+    }
+
+    #[test]
+    fn people_read_the_digits_that_matter() {
+        for (ms, text) in [
+            (0, "0s"),
+            (948, "948ms"),
+            (1_000, "1s"),
+            (1_952, "1.9s"),
+            (59_999, "59s"),
+            (249_691, "4m9s"),
+            (3_600_000, "1h"),
+            (3_661_000, "1h1m"),
+            (90_061_000, "1d1h"),
+        ] {
+            assert_eq!(Span::from_ms(ms).rounded(), text);
+        }
+        assert_eq!((counted(1, "warning"), counted(0, "error")), ("1 warning".to_owned(), "0 errors".to_owned()));
     }
 
     #[test]

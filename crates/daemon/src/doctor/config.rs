@@ -54,7 +54,7 @@ pub(super) fn environment(input: &DoctorInput<'_>) -> Vec<Verdict> {
     let units = input.shape.units.iter().filter(|(_, unit)| !unit.launch.env_files.is_empty());
     let judge =
         |(name, launch): (String, &LaunchShape)| match launch.environment(input.disk, &release, std::iter::empty()) {
-            Ok(variables) => Verdict::good(name, format!("{} variables", variables.len())),
+            Ok(variables) => Verdict::good(name, ov_types::counted(variables.len(), "variable")),
             Err(error) => Verdict::error(name, failed(&error), "write or correct the file"),
         };
     units.map(|(name, unit)| (format!("unit {name}"), &unit.launch)).map(judge).collect()

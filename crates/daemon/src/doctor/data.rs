@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ov_sys::disk::Kind;
+use ov_types::counted;
 use ov_vault::sign_state::{OnDisk, check_monotone, read};
 
 use super::host::PROC_BYTES_MAX;
@@ -22,7 +23,7 @@ pub(super) fn directory(input: &DoctorInput<'_>) -> Vec<Verdict> {
             let message = "it is empty: a node that starts now begins from nothing";
             Verdict::warning(data.display(), message, "make sure that the right disk is mounted there")
         }
-        Ok(names) => Verdict::good(data.display(), format!("{} names in it", names.len())),
+        Ok(names) => Verdict::good(data.display(), format!("{} in it", counted(names.len(), "name"))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let message = "it does not exist: a node that starts now begins from nothing";
             Verdict::warning(data.display(), message, "make sure that the right disk is mounted, or set `paths.data`")
@@ -52,7 +53,7 @@ pub(super) fn lock(input: &DoctorInput<'_>) -> Vec<Verdict> {
     if !strangers.is_empty() {
         return strangers;
     }
-    vec![Verdict::good(data.display(), format!("{} database locks, none held by a stranger", locks.len()))]
+    vec![Verdict::good(data.display(), format!("{}, none held by a stranger", counted(locks.len(), "database lock")))]
 }
 
 /// The lock files of databases, by inode.

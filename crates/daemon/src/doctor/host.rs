@@ -132,8 +132,8 @@ pub(super) fn memory(input: &DoctorInput<'_>) -> Vec<Verdict> {
         return vec![Verdict::unknown("host", "/proc/meminfo does not say how much memory there is")];
     };
     let swap = field("SwapFree").unwrap_or(0);
-    let in_mib = |bytes: u64| ByteSize(bytes >> 20 << 20);
-    let message = format!("{} of {} available, {} of swap free", in_mib(available), in_mib(total), in_mib(swap));
+    let [available_text, total, free_swap] = [available, total, swap].map(|bytes| ByteSize(bytes).rounded());
+    let message = format!("{available_text} of {total} available, {free_swap} of swap free");
     vec![if available + swap < MEMORY_WANTED_BYTES {
         Verdict::warning("host", message, "free memory or add swap before an upgrade migrates data")
     } else {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ov_sys::disk::{Kind, Room};
-use ov_types::{ByteSize, KeepMethod, Span};
+use ov_types::{ByteSize, KeepMethod, Span, counted};
 use ov_vault::Globs;
 
 use super::{DoctorInput, Verdict};
@@ -59,13 +59,13 @@ fn each_room(input: &DoctorInput<'_>, judge: fn(&str, &Room) -> Verdict) -> Vec<
     rooms(input).into_iter().map(judged).collect()
 }
 
-fn in_mib(bytes: u64) -> ByteSize {
-    if bytes < 1 << 20 { ByteSize(bytes) } else { ByteSize(bytes >> 20 << 20) }
+fn size(bytes: u64) -> String {
+    ByteSize(bytes).rounded()
 }
 
 pub(super) fn free(input: &DoctorInput<'_>) -> Vec<Verdict> {
     each_room(input, |names, room| {
-        let message = format!("{} of {} free", in_mib(room.free), in_mib(room.total));
+        let message = format!("{} of {} free", size(room.free), size(room.total));
         if room.free < FREE_NEEDED_BYTES {
             Verdict::error(names, message, "free some room: an upgrade needs it, and so does the node")
         } else if room.free < FREE_WANTED_BYTES {
@@ -172,20 +172,21 @@ pub(super) fn snapshot(input: &DoctorInput<'_>) -> Vec<Verdict> {
     if let Some(Ok(())) = try_clone(input).filter(|_| input.shape.keep.method != KeepMethod::Copy) {
         return vec![Verdict::good(
             subject,
-            format!("{files} files, {} in all, share blocks", in_mib(linked + copied)),
+            format!("{}, {} in all, share blocks", counted(files, "file"), size(linked + copied)),
         )];
     }
     let seconds = copied / COPY_BYTES_PER_SECOND;
     let message = format!(
-        "{files} files: {} are linked, {} are copied, in about {} at {} a second",
-        in_mib(linked),
-        in_mib(copied),
-        Span::from_seconds(seconds),
-        ByteSize(COPY_BYTES_PER_SECOND),
+        "{}: {} are linked, {} are copied, in about {} at {} a second",
+        counted(files, "file"),
+        size(linked),
+        size(copied),
+        Span::from_seconds(seconds).rounded(),
+        size(COPY_BYTES_PER_SECOND),
     );
     let free = input.disk.room(&input.shape.layout.snapshots).map_or(u64::MAX, |room| room.free);
     vec![if copied.saturating_add(FREE_NEEDED_BYTES) > free {
-        let message = format!("{message}; only {} are free", in_mib(free));
+        let message = format!("{message}; only {} are free", size(free));
         Verdict::error(subject, message, "free some room, or take no snapshot for this plan")
     } else if seconds > COPY_WANTED_SECONDS {
         let fix = "keep the data on XFS or btrfs, or name the files that are never changed as write-once";

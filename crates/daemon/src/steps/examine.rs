@@ -2,7 +2,7 @@
 
 use ov_engine::StepCall;
 use ov_types::record::StepFacts;
-use ov_types::{Finding, Problem, Severity};
+use ov_types::{Finding, Problem, Severity, counted};
 
 use super::{Work, Workshop, state_at};
 use crate::doctor::Depth;
@@ -34,7 +34,8 @@ pub(super) fn judge(shop: &Workshop, call: &StepCall, depth: Depth, code: &str) 
     let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
     if errors.is_empty() {
         let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
-        return Ok(StepFacts::noted(format!("{} checks, {warnings} warnings", findings.len())));
+        let (checks, warnings) = (counted(findings.len(), "check"), counted(warnings, "warning"));
+        return Ok(StepFacts::noted(format!("{checks}, {warnings}")));
     }
     let mut problem = Problem::transient(code, format!("find release {} fit to run", call.plan.release))
         .state(state_at(call))

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ov_types::api::{DoctorReport, ReleaseStatus, SnapshotStatus};
-use ov_types::{Event, Severity};
+use ov_types::{Event, Severity, counted};
 
 use super::style::{importance_tone, severity_tone};
 use super::table::{Cell, Table};
@@ -32,8 +32,12 @@ pub(crate) fn doctor(report: &DoctorReport, look: &Look) -> String {
         }
     }
     let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
-    let counts = [Severity::Ok, Severity::Unknown, Severity::Warning, Severity::Error]
-        .map(|severity| format!("{} {}", count(severity), word(severity)));
+    let counts = [
+        format!("{} ok", count(Severity::Ok)),
+        format!("{} unknown", count(Severity::Unknown)),
+        counted(count(Severity::Warning), "warning"),
+        counted(count(Severity::Error), "error"),
+    ];
     text.push_str(&look.style.paint(severity_tone(report.worst), counts.join(", ")));
     text.push('\n');
     text
