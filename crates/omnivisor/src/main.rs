@@ -14,6 +14,7 @@ mod log_stream;
 mod output;
 mod pause;
 mod session;
+mod signals;
 #[cfg(test)]
 mod tests;
 mod wait;

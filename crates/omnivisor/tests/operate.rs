@@ -9,5 +9,6 @@ mod operate {
     mod doctor;
     mod error_codes;
     mod support;
+    mod terminal;
     mod webhooks;
 }

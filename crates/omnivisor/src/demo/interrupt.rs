@@ -4,8 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use crate::signals;
 
 /// Whether somebody asked the demo to end.
 #[derive(Debug, Clone)]
@@ -17,18 +16,8 @@ impl Interrupt {
     /// Listens from now on. From now on these signals no longer end the program by themselves.
     pub(super) fn listen() -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let inside = runtime.enter();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()] {
-            let (mut signals, asked) = (signal(kind)?, Arc::clone(&asked));
-            drop(runtime.spawn(async move {
-                while signals.recv().await.is_some() {
-                    asked.store(true, Ordering::Relaxed);
-                }
-            }));
-        }
-        drop(inside);
-        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        let heard = Arc::clone(&asked);
+        signals::hear(move || heard.store(true, Ordering::Relaxed))?;
         Ok(Self { asked })
     }
 

@@ -22,6 +22,8 @@ pub(super) enum Input {
     Key(KeyEvent),
     /// The terminal has another size.
     Resized,
+    /// A signal asks the program to end.
+    Ended,
     /// News from the daemon.
     News(News),
     /// The daemon was asked how the node is.
@@ -94,6 +96,7 @@ impl Model {
     pub(super) fn take(&mut self, input: Input) -> Reaction {
         match input {
             Input::Resized => Reaction::Draw,
+            Input::Ended => Reaction::Leave,
             Input::Key(key) => self.press(key),
             Input::Status(Ok(status)) => {
                 self.status = *status;

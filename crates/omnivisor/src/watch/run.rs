@@ -20,6 +20,7 @@ use crate::feed;
 use crate::output::Console;
 use crate::pause::pause;
 use crate::session::{self, Session};
+use crate::signals;
 
 /// Inputs that wait to be taken.
 const INPUTS_MAX: usize = 256;
@@ -37,7 +38,9 @@ pub(super) fn run(session: &Session, status: Status) -> Result<(), Failure> {
     let (sender, inputs) = sync_channel(INPUTS_MAX);
     feed::forward_into(session.home.clone(), Since::Oldest, sender.clone());
     let questions = answer_questions(session.home.clone(), sender.clone());
-    // Also restores the terminal when the program panics.
+    // Whoever ends us finds the terminal as it was; `try_init` sees to the same when the program panics.
+    let ended = sender.clone();
+    signals::hear(move || drop(ended.try_send(Input::Ended))).map_err(|error| Failure::output(&error))?;
     let mut terminal = ratatui::try_init().map_err(|error| Failure::output(&error))?;
     read_keys(sender);
     let end = show(&mut terminal, &mut model, &inputs, &questions);
