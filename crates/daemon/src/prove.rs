@@ -53,17 +53,16 @@ pub(crate) async fn prove(
                     None
                 }
             };
-            match good.filter(|good| wanted.above.is_none() || good.has_moved(&seen)) {
-                Some(good) => tokio::select! {
-                    () = sleep_until(good.since + soak) => return Some(()),
-                    changed = live.changed() => changed.ok()?,
-                },
-                None => {
-                    if let Some(good) = good {
-                        missing = format!("the height stands at {} and does not move", good.height);
-                    }
-                    live.changed().await.ok()?;
+            let Some(good) = good.filter(|good| wanted.above.is_none() || good.has_moved(&seen)) else {
+                if let Some(good) = good {
+                    missing = format!("the height stands at {} and does not move", good.height);
                 }
+                live.changed().await.ok()?;
+                continue;
+            };
+            tokio::select! {
+                () = sleep_until(good.since + soak) => return Some(()),
+                changed = live.changed() => changed.ok()?,
             }
         }
     };

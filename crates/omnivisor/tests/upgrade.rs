@@ -1,5 +1,7 @@
 //! Upgrades, end to end: the real program, real processes, a real disk.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod upgrade {
     mod basics;
     mod halt;

@@ -33,7 +33,8 @@ fn upgraded_by(method: &str) -> (TestNode, ov_types::PlanId) {
 
 /// Names and inodes of the write-once files in a folder of blocks.
 fn segments(blocks: &Path) -> BTreeSet<(String, u64)> {
-    let sealed = names_in(blocks).into_iter().filter(|name| name.ends_with(".sst"));
+    let sealed =
+        names_in(blocks).into_iter().filter(|name| Path::new(name).extension().is_some_and(|end| end == "sst"));
     sealed.map(|name| (name.clone(), fs::metadata(blocks.join(name)).unwrap().ino())).collect()
 }
 
