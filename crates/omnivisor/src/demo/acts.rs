@@ -117,7 +117,7 @@ fn upgrade(ground: &mut Ground, _: Option<Sabotage>) -> Result<Vec<Fact>, Stop> 
     let silence = time(visit.silence_ns);
     ground.teller.proof(&format!("a client that asks all the time got no answer for {silence}"))?;
     let (snapshot, took) = snapshot(ground, plan)?;
-    ground.teller.proof(&format!("in between, a snapshot in {took}: {snapshot}; it verifies"))?;
+    ground.teller.proof(&format!("in between, a snapshot in {took} ({snapshot}), which verifies"))?;
     Ok(vec![
         Fact::new("upgrade, no process for", gap),
         Fact::new("upgrade, no answer for", silence),
@@ -139,8 +139,11 @@ fn snapshot(ground: &Ground, plan: PlanId) -> Result<(String, String), Stop> {
     let (at, id, note) = taken.ok_or_else(|| Stop::Deviated("the upgrade took no snapshot".to_owned()))?;
     let report = ground.ask(|client| client.verify_snapshot(&id))?;
     require(report.problems.is_empty(), &format!("snapshot {id}: {:?}", report.problems))?;
-    let how = note.split_once(" of ").map_or(note.clone(), |(_, how)| how.to_owned());
-    Ok((how, time(at.monotonic_ms.saturating_sub(began_ms) * 1_000_000)))
+    let snapshots = ground.ask(ov_client::Client::snapshots)?;
+    let listed = snapshots.into_iter().find(|listed| listed.id == id && listed.complete);
+    let bytes = listed.ok_or_else(|| Stop::Deviated(format!("snapshot {id} is not listed")))?.bytes;
+    let how = note.split_once(": ").map_or(note.as_str(), |(_, how)| how);
+    Ok((format!("{}, {how}", output::size(bytes)), time(at.monotonic_ms.saturating_sub(began_ms) * 1_000_000)))
 }
 
 fn bad_release(ground: &mut Ground, sabotage: Option<Sabotage>) -> Result<Vec<Fact>, Stop> {
@@ -205,7 +208,7 @@ fn sign_state(ground: &Ground) -> Result<u64, Stop> {
 fn killed_daemon(ground: &mut Ground, _: Option<Sabotage>) -> Result<Vec<Fact>, Stop> {
     let before = ground.life()?.len();
     // So that there is time to be killed in.
-    let slow = ask(ground.address, "POST", "/control", r#"{"stop_delay_ms": 1500}"#);
+    let slow = ask(ground.address, "POST", "/control", r#"{"stop_delay_ms": 2500}"#);
     require(matches!(slow, Ok(200)), &format!("the node does not listen: {slow:?}"))?;
     let (_, old) = ground.wait_for_main("v2", 0)?;
     ground.teller.command("omnivisor plan add --release v4 --from incoming/v4 --now")?;
