@@ -114,18 +114,18 @@ fn a_plan_file_that_is_no_plan_is_passed_over() {
     let mut node = running(&[], "[scout.plan-file]\npath = \"upgrade-info.json\"\n");
     let main = node.wait_for_up("main");
     for content in [
-        &b""[..],
-        b"{\"name\": \"v2\", \"hei",
-        b"[1, 2]",
-        b"{\"name\": \"../../etc\", \"height\": 5}",
-        b"{\"name\": \"v2\"}",
-        b"{\"name\": \"v2\", \"height\": -1}",
-        b"{\"name\": 7, \"height\": 7}",
-        b"\xff\xfe\x00\x00",
-        &[b'['; 200_000],
-        &[b' '; 2 << 20],
+        Vec::new(),
+        b"{\"name\": \"v2\", \"hei".to_vec(),
+        b"[1, 2]".to_vec(),
+        b"{\"name\": \"../../etc\", \"height\": 5}".to_vec(),
+        b"{\"name\": \"v2\"}".to_vec(),
+        b"{\"name\": \"v2\", \"height\": -1}".to_vec(),
+        b"{\"name\": 7, \"height\": 7}".to_vec(),
+        b"\xff\xfe\x00\x00".to_vec(),
+        vec![b'['; 200_000],
+        vec![b' '; 2 << 20],
     ] {
-        fs::write(node.path("upgrade-info.json"), content).unwrap();
+        fs::write(node.path("upgrade-info.json"), &content).unwrap();
         let before = node.log().matches("upgrade-info.json").count();
         if !content.is_empty() {
             wait_until("the file to be looked at", || node.log().matches("upgrade-info.json").count() > before);
@@ -179,7 +179,7 @@ fn a_damaged_record_of_a_run_ends_in_no_second_process() {
     assert_eq!(node.wait_for_up("main"), main);
     node.stop();
     // While nobody lives, nobody is to be found.
-    for content in [&b""[..], &[b'x'; 100], &[0xff; 16_384], &[b'x'; 100_000]] {
+    for content in [Vec::new(), vec![b'x'; 100], vec![0xff; 16_384], vec![b'x'; 100_000]] {
         fs::write(&record, content).unwrap();
         node.start();
         node.wait_for_up("main");

@@ -167,7 +167,7 @@ fn events_follow_over_a_new_daemon_without_gap_or_repetition() {
         if round < 2 {
             // Once without a word of good-bye, once in good order.
             if round == 0 {
-                node.kill_daemon()
+                node.kill_daemon();
             } else {
                 ask_well(&node, &["stop", "--leave-units"]);
                 node.wait_for_exit();

@@ -90,10 +90,12 @@ fn replace_all(bytes: &mut [u8], from: &[u8], to: &[u8]) {
     }
 }
 
+/// What is done to a program to make it unfit.
+type Change = fn(&mut Vec<u8>);
+
 #[test]
 fn a_release_that_cannot_run_here_is_found_before_anything_depends_on_it() {
     let mut node = running(&[], "");
-    type Change = fn(&mut Vec<u8>);
     let cases: [(&str, &str, Change); 5] = [
         ("alien", "binary.machine", |bytes| bytes[18..20].copy_from_slice(&243_u16.to_le_bytes())),
         ("cut", "binary.machine", |bytes| bytes.truncate(40)),
