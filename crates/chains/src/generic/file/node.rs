@@ -213,7 +213,8 @@ pub(crate) struct Keep {
     #[schemars(schema_with = "formats::patterns")]
     pub(crate) exclude: Vec<String>,
     /// The file in which the node says the format of its data. A relative path begins at the data directory. A
-    /// rollback puts the snapshot back if the text in it has changed; without this key, if `[upgrade.migrate]` has run.
+    /// rollback puts the snapshot back if the text in it has changed; without this key, if `[upgrade.migrate]` has run;
+    /// and always when the new release wrote to the data but never made a block.
     pub(crate) format_file: Option<String>,
 }
 
