@@ -102,6 +102,8 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
     tidier.abort();
     // Whoever waits for an answer still gets it.
     let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+    // While the home is still ours: questions that nobody waits for any more, hooks that the next daemon tries again.
+    ov_sys::process::end_all();
     ended
 }
 

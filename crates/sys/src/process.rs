@@ -2,7 +2,8 @@
 //!
 //! The program gets a process group of its own, so that a timeout ends its children too. Its end is what
 //! counts, not the end of its output: a child it left behind holding the pipe does not hold us. This is
-//! not for nodes, which run under the shim.
+//! not for nodes, which run under the shim. Owns the list of what runs, so that [`end_all`] leaves nothing
+//! behind when we end before a program does.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -57,6 +59,33 @@ impl Program {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
+}
+
+/// How long [`end_all`] waits for those that it killed.
+const KILLED_BOUND: Duration = Duration::from_secs(2);
+
+/// The groups of the programs that run now; a group leaves before its number can come to mean another.
+struct Register {
+    running: Vec<Pid>,
+    closed: bool,
+}
+
+static REGISTER: Mutex<Register> = Mutex::new(Register { running: Vec::new(), closed: false });
+static REAPED: Condvar = Condvar::new();
+
+fn register() -> MutexGuard<'static, Register> {
+    REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills every program that runs, with its group, and lets none start any more: for when we end ourselves.
+pub fn end_all() {
+    let mut register = register();
+    register.closed = true;
+    for group in &register.running {
+        let _ = kill_process_group(*group, Signal::KILL);
+    }
+    // One that even SIGKILL does not end at once is not worth waiting for.
+    drop(REAPED.wait_timeout_while(register, KILLED_BOUND, |register| !register.running.is_empty()));
 }
 
 /// How a program ended.
@@ -108,8 +137,7 @@ pub fn run(program: &Program) -> io::Result<Output> {
     if timed_out {
         running.kill_group();
     }
-    let status = running.child.wait()?;
-    running.reaped = true;
+    let status = running.reap()?;
     // What was written before the end is in the pipes by now.
     running.stdout.drain()?;
     running.stderr.drain()?;
@@ -151,15 +179,27 @@ impl Running {
         if let Some(directory) = &program.directory {
             command.current_dir(directory);
         }
+        let mut register = register();
+        if register.closed {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "it was not run, because we are about to end"));
+        }
         let mut child = spawn(&mut command)?;
+        register.running.push(Pid::from_child(&child));
+        drop(register);
         match Self::attach(&mut child, program.output_bytes_max) {
             Ok((group, exit, stdout, stderr)) => Ok(Self { child, group, exit, stdout, stderr, reaped: false }),
             Err(error) => {
                 let _ = child.kill();
-                let _ = child.wait();
+                let _ = reap(&mut child);
                 Err(error)
             }
         }
+    }
+
+    /// Waits for its end.
+    fn reap(&mut self) -> io::Result<ExitStatus> {
+        self.reaped = true;
+        reap(&mut self.child)
     }
 
     fn attach(child: &mut Child, limit: usize) -> io::Result<(Pid, OwnedFd, Capture, Capture)> {
@@ -193,9 +233,22 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.reaped {
             self.kill_group();
-            let _ = self.child.wait();
+            let _ = self.reap();
         }
     }
+}
+
+/// Waits for an end that is near, and forgets the program.
+fn reap(child: &mut Child) -> io::Result<ExitStatus> {
+    // The number of a process that is dead and not reaped is still its own: until then it may be killed.
+    if let Ok(handle) = pidfd_open(Pid::from_child(child), PidfdFlags::empty()) {
+        let _ = poll(&mut [PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN)], None);
+    }
+    let mut register = register();
+    register.running.retain(|group| *group != Pid::from_child(child));
+    let status = child.wait();
+    REAPED.notify_all();
+    status
 }
 
 /// A program file just written may still be open for writing in a child that another thread is about to
