@@ -1,7 +1,5 @@
 //! The end of every program that runs beside us. In a test program of its own, because nothing starts afterwards.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
