@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod crash;
+mod sim;
 mod tidy;
 
 use anyhow::{Context, Result};
@@ -29,6 +30,8 @@ enum Command {
     Ci,
     /// Kill the real program at its crash points: at every visit, in pairs, or in one case.
     Crash(crash::Crash),
+    /// Live simulated lives of a node: crashes, power cuts, failing disks and people, by seed.
+    Sim(sim::Sim),
     /// Check the rules that compilers do not know: walls between crates, banned calls, lengths, documents.
     Tidy {
         /// Write shorter lengths into the ratchet file. It never adds or raises a line.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Bench(what) => workspace_root().and_then(|root| bench::run(&root, &what)),
         Command::Ci => workspace_root().and_then(|root| ci::run(&root)),
         Command::Crash(wanted) => workspace_root().and_then(|root| crash::run(&root, &wanted)),
+        Command::Sim(wanted) => workspace_root().and_then(|root| sim::run(&root, &wanted)),
         Command::Tidy { bless } => workspace_root().and_then(|root| tidy::run(&root, bless)),
     })
 }

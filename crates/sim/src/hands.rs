@@ -1,0 +1,132 @@
+//! The daemon's hands on units and on the rest of the world: launches, stops, looks for plans and for the height.
+
+use ov_daemon::steps::recorded_sign_state;
+use ov_engine::{Input, Order, UnitReport};
+use ov_types::{Height, RunId, StopRule, UnitName};
+
+use crate::process::Deed;
+use crate::units::Process;
+use crate::world::{Event, Task};
+use crate::{Lawful, Nature, Program, Violation, World};
+
+impl World {
+    /// Carries out what the daemon has in its hands.
+    pub(crate) fn carry_out(&mut self, task: Task) -> Lawful {
+        match task {
+            Task::Launch { unit, run } => self.launch(&unit, run),
+            Task::Stop { unit, run, rule } => {
+                self.stop(&unit, run, rule);
+                Ok(())
+            }
+            Task::OrphansGone { unit } => {
+                let here = self.units.of(&unit);
+                (here.process, here.leftover) = (None, false);
+                self.give(Input::Unit(unit, UnitReport::OrphansGone))
+            }
+            Task::Report { unit, report } => self.report(unit, report),
+            Task::Step(job) => self.run_step(&job),
+            Task::Prove(proof) => self.prove(*proof),
+            Task::Scouts { consulted } => self.ask_scouts(consulted),
+            Task::Poll { pid } => self.poll(pid),
+            Task::Unpause => self.order(Order::Unpause).map(drop),
+        }
+    }
+
+    fn ask_scouts(&mut self, consulted: bool) -> Lawful {
+        let current = ov_release::current(&self.home.disk, &self.home.layout()).ok();
+        let current = current.and_then(ov_release::CurrentRelease::release);
+        for input in ov_daemon::scout::ask(&self.home.disk, &self.home.shape, current.as_ref()) {
+            let name = if matches!(input, Input::PlanSeen(_)) { "plan.seen" } else { "plan.gone" };
+            self.tally.count(name);
+            self.give(input)?;
+        }
+        if consulted { self.give(Input::Consulted) } else { Ok(()) }
+    }
+
+    fn poll(&mut self, pid: u32) -> Lawful {
+        let Some(main) = self.units.main().filter(|main| main.pid == pid) else { return Ok(()) };
+        let (run, height) = (main.run, main.height);
+        self.later(2_000, Task::Poll { pid });
+        if let Some(daemon) = &mut self.daemon {
+            daemon.seen = Some((run, height));
+        }
+        self.give(Input::Height(Height(height)))
+    }
+
+    /// What a shim, or a unit's task, says.
+    pub(crate) fn report(&mut self, unit: UnitName, report: UnitReport) -> Lawful {
+        if self.daemon.is_none() {
+            return Ok(());
+        }
+        if let UnitReport::Empty { .. } = &report {
+            self.units.of(&unit).ended = None;
+            if unit.is_main() {
+                self.note_sign_state()?;
+            }
+        }
+        self.give(Input::Unit(unit, report))
+    }
+
+    fn launch(&mut self, unit: &UnitName, run: RunId) -> Lawful {
+        let fail = |message: &str, is_unsafe| UnitReport::LaunchFailed { run, message: message.to_owned(), is_unsafe };
+        if self.units.of(unit).is_occupied() && self.units.of(unit).shim {
+            return Err(Violation::new(format!(
+                "{unit} was to be launched while run {} lives",
+                self.units.of(unit).run
+            )));
+        }
+        if unit.is_main() {
+            let signed = self.daemon.as_ref().and_then(|daemon| recorded_sign_state(daemon.core.node()));
+            if let Some(doubt) = ov_daemon::doubt_about_signing(&self.home.disk, &self.home.shape, signed) {
+                self.tally.count("unit.not-launched");
+                return self.report(unit.clone(), fail(&doubt, true));
+            }
+        }
+        let program =
+            if unit.is_main() { self.program_to_launch() } else { Some(Program { level: 0, nature: Nature::Good }) };
+        let Some(program) = program.filter(|program| program.nature != Nature::Broken && !self.random.chance(1, 60))
+        else {
+            self.tally.count("unit.not-launched");
+            return self.report(unit.clone(), fail("exec: it cannot be run", false));
+        };
+        let process = Process {
+            pid: 0,
+            run,
+            launched_ms: self.true_ms,
+            program,
+            ignores_term: self.random.chance(1, 12),
+            leaves_behind: self.random.chance(1, 12),
+            ending: false,
+            height: 0,
+            stands_still: false,
+        };
+        let pid = self.units.launch(unit, &process)?;
+        self.note(format!("{unit} run {run}: process {pid} of {program}"));
+        self.tally.count("unit.launched");
+        let wait_ms = self.random.below(20);
+        self.later(wait_ms, Task::Report { unit: unit.clone(), report: UnitReport::Launched { run, pid } });
+        if unit.is_main() {
+            self.later(wait_ms + 300, Task::Poll { pid });
+            self.begin_process(pid)?;
+        }
+        Ok(())
+    }
+
+    fn program_to_launch(&self) -> Option<Program> {
+        let path = self.home.shape.layout.current.join("bin/node");
+        let bytes = ov_sys::Disk::read(&self.home.disk, &path, 1_000).ok()?;
+        Program::parse(&bytes)
+    }
+
+    fn stop(&mut self, unit: &UnitName, run: RunId, rule: StopRule) {
+        let here = self.units.of(unit);
+        let Some(process) = here.process.as_mut().filter(|process| process.run == run && here.shim) else { return };
+        let (pid, ignores) = (process.pid, process.ignores_term);
+        process.ending = true;
+        self.plan(rule.grace_ms, Event::Process(pid, Deed::Killed));
+        if !ignores {
+            let wait_ms = self.random.below(1_500);
+            self.plan(wait_ms, Event::Process(pid, Deed::Stopped));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What must hold in every world at every moment, whatever happens to it.
+
+use std::collections::BTreeMap;
+
+use ov_engine::{Entry, Ledger, Phase};
+use ov_release::{CurrentRelease, State};
+use ov_sys::Disk;
+use ov_types::record::Outcome;
+use ov_types::{PlanId, Step, Trigger, UnitName};
+use ov_vault::OnDisk;
+
+use crate::{Home, Lawful, Program, Violation, World, home};
+
+/// What the world remembers of itself, without looking at the disk.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The highest block that was ever signed.
+    pub(crate) signed: u64,
+    ended: BTreeMap<PlanId, Outcome>,
+    /// What the journal says, as far as the daemon knows that it does.
+    durable: Ledger,
+    /// What it says if the last append arrived although it failed.
+    pub(crate) attempted: Option<Ledger>,
+    /// A release was complete and the current one.
+    ever_current: bool,
+    /// Operations at the last look.
+    looked_at: u64,
+}
+
+fn law(holds: bool, what: impl FnOnce() -> String) -> Lawful {
+    if holds { Ok(()) } else { Err(Violation::new(what())) }
+}
+
+impl Known {
+    /// Takes in what is durable now: an upgrade that has ended stays as it ended.
+    /// Returns those that were withdrawn just now.
+    pub(crate) fn remember(&mut self, ledger: &Ledger) -> Lawful<Vec<PlanId>> {
+        let mut withdrawn = Vec::new();
+        for entry in ledger.entries() {
+            let outcome = match entry.phase {
+                Phase::Ended { outcome } => Some(outcome),
+                _ => None,
+            };
+            let before = self.ended.get(&entry.plan.id).copied();
+            law(before.is_none() || before == outcome, || {
+                format!("upgrade {} had ended as {before:?} and is {:?} now", entry.plan.id, entry.phase)
+            })?;
+            if before.is_none() && outcome == Some(Outcome::Withdrawn) {
+                withdrawn.push(entry.plan.id);
+            }
+            self.ended.extend(outcome.map(|outcome| (entry.plan.id, outcome)));
+        }
+        self.durable = ledger.clone();
+        self.attempted = None;
+        Ok(withdrawn)
+    }
+}
+
+fn same(a: &Ledger, b: &Ledger) -> bool {
+    let units = [UnitName::main(), helper()];
+    a.entries().eq(b.entries())
+        && units.iter().all(|unit| a.unit(unit) == b.unit(unit))
+        && (a.sign_state(), a.last_end()) == (b.sign_state(), b.last_end())
+}
+
+#[expect(clippy::expect_used, reason = "a word is a name")]
+pub(crate) fn helper() -> UnitName {
+    UnitName::new("helper").expect("a name")
+}
+
+impl World {
+    /// The journal holds what was durable before the last daemon ended, or what that one was writing.
+    pub(crate) fn check_ledger(&mut self) -> Lawful {
+        let Some(daemon) = &self.daemon else { return Ok(()) };
+        let folded = daemon.core.node().ledger().clone();
+        let attempted = self.known.attempted.as_ref().is_some_and(|attempted| same(attempted, &folded));
+        law(attempted || same(&self.known.durable, &folded), || {
+            format!(
+                "the journal says neither what was durable nor what was being written:\n  journal {folded:?}\n  durable {:?}\n  attempted {:?}",
+                self.known.durable, self.known.attempted
+            )
+        })?;
+        self.remember(&folded)
+    }
+
+    /// Takes in what is durable now.
+    pub(crate) fn remember(&mut self, ledger: &Ledger) -> Lawful {
+        for id in self.known.remember(ledger)? {
+            self.check_withdrawn(ledger, id)?;
+        }
+        Ok(())
+    }
+
+    /// After a daemon's first look around, nothing half-made is left.
+    pub(crate) fn check_leftovers(&mut self) -> Lawful {
+        let aside = self.home.aside();
+        let layout = &aside.shape.layout;
+        for folder in [&layout.releases, &layout.snapshots] {
+            for name in aside.disk.list(folder).unwrap_or_default() {
+                let name = name.to_string_lossy().into_owned();
+                let half_made = [".staging-", ".removing-", ".taking-"].iter().any(|prefix| name.starts_with(prefix));
+                // A release whose tree is in place waits for its staging to be repeated.
+                let pending = name.strip_prefix(".staging-").and_then(|name| name.strip_suffix(".release.json"));
+                let waits =
+                    pending.is_some_and(|name| aside.disk.facts(&folder.join(name)).is_ok_and(|it| it.is_some()));
+                law(!half_made || waits, || format!("{name} is left in {} after a start", folder.display()))?;
+            }
+        }
+        if aside.disk.list(&layout.journal()).is_ok_and(|segments| segments.len() > 1) {
+            self.tally.count("journal.rotated");
+        }
+        if let CurrentRelease::Release(name) = aside.current()? {
+            self.known.ever_current |= matches!(aside.state(&name)?, State::Complete(_));
+        }
+        Ok(())
+    }
+
+    /// What must hold on the disk.
+    pub(crate) fn check_disk(&mut self) -> Lawful {
+        let operations = self.home.disk.operations();
+        if std::mem::replace(&mut self.known.looked_at, operations) == operations {
+            return Ok(());
+        }
+        let aside = self.home.aside();
+        self.check_current(&aside)?;
+        match aside.sign_state()? {
+            OnDisk::State(signed, _) => law(signed.height >= self.known.signed, || {
+                format!("the sign state says {signed}, and {} was signed", self.known.signed)
+            }),
+            OnDisk::Missing => {
+                let data = aside.disk.facts(&aside.shape.layout.data).map_err(home::unexpected)?;
+                // Between two renames of a restore there is no data, and nobody runs.
+                let swapping = data.is_none() && self.units.are_down();
+                law(self.known.signed == 0 || swapping, || "the sign state is gone".to_owned())
+            }
+            OnDisk::Unreadable(why) => Err(Violation::new(format!("the sign state cannot be read: {why}"))),
+        }
+    }
+
+    fn check_current(&self, aside: &Home) -> Lawful {
+        if !self.known.ever_current {
+            return Ok(());
+        }
+        match aside.current()? {
+            CurrentRelease::Release(name) => {
+                let state = aside.state(&name)?;
+                law(matches!(state, State::Complete(_)), || {
+                    format!("`current` names {name}, which is {}", state.describe())
+                })
+            }
+            other => Err(Violation::new(format!("`current` names no release any more: {other:?}"))),
+        }
+    }
+
+    /// Before a launch: after the node halted for an upgrade, nothing is launched until that is switched or over.
+    pub(crate) fn check_launch(&mut self, unit: &UnitName, ledger: &Ledger) -> Lawful {
+        if !unit.is_main() {
+            return Ok(());
+        }
+        let current = self.home.aside().current()?.release();
+        for entry in ledger.entries().filter(|entry| !entry.is_over()) {
+            law(!entry.holds_units(), || format!("main is launched while upgrade {} holds it", entry.plan.id))?;
+            let halted = matches!(entry.plan.trigger, Trigger::Halt { .. });
+            law(!halted || !is_forward(&entry.phase) || current.as_ref() == Some(&entry.plan.release), || {
+                format!("{current:?} is launched although the node halted for plan {}", entry.plan.id)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A program that cannot read the data may be started only to be proven bad.
+    pub(crate) fn check_refused(&mut self, program: Program) -> Lawful {
+        let ledger = self.daemon.as_ref().map(|daemon| daemon.core.node().ledger());
+        let tried = |entry: &Entry| {
+            home::level(&entry.plan.release) == program.level && (is_forward(&entry.phase) || entry.is_over())
+        };
+        let explained = ledger.is_none_or(|ledger| ledger.entries().any(|entry| !entry.is_over() && tried(entry)));
+        law(explained, || format!("{program} was launched on data that it cannot read"))
+    }
+
+    /// A plan that was taken back has left nothing that only it wanted.
+    fn check_withdrawn(&self, ledger: &Ledger, id: PlanId) -> Lawful {
+        let Some(entry) = ledger.entry(id) else { return Ok(()) };
+        let Some(source) = &entry.plan.source else { return Ok(()) };
+        let aside = self.home.aside();
+        let name = &entry.plan.release;
+        let live = || ledger.entries().filter(|entry| !entry.is_over());
+        let wanted = live().any(|entry| entry.plan.release == *name || entry.facts.previous.as_ref() == Some(name));
+        if wanted || aside.current()?.release().as_ref() == Some(name) {
+            return Ok(());
+        }
+        let State::Complete(provenance) = aside.state(name)? else { return Ok(()) };
+        law(provenance.source != format!("{source} for plan {id}"), || {
+            format!("plan {id} was withdrawn, and the release {name} that it staged is still there")
+        })
+    }
+}
+
+/// Whether an upgrade is on its way to its release.
+fn is_forward(phase: &Phase) -> bool {
+    match phase {
+        Phase::Forward { step, attempt, .. } => *step < Step::Start || *attempt > 0 || *step > Step::Start,
+        Phase::Prepared | Phase::Armed => true,
+        Phase::NeedsOperator { then } => is_forward(then),
+        Phase::Finished | Phase::Backward { .. } | Phase::Undone { .. } | Phase::Ended { .. } => false,
+    }
+}
