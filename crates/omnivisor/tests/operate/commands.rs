@@ -187,7 +187,7 @@ fn events_follow_over_a_new_daemon_without_gap_or_repetition() {
 
 #[test]
 fn logs_follow_over_rotation_and_lose_nothing() {
-    let log = "[unit.main.log]\nmax-size = \"4KiB\"\nkeep = 0\n";
+    let log = "[unit.main.log]\nmax-size = \"1KiB\"\nkeep = 0\n";
     let mut node = running(&[], log);
     let mut follower = node.command(&["logs", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
@@ -207,8 +207,8 @@ fn logs_follow_over_rotation_and_lose_nothing() {
     let whole = ask_well(&node, &["logs"]);
     let whole: Vec<&str> = whole.lines().collect();
     assert_eq!(seen, whole[..seen.len()], "the follower saw something else than was written");
-    assert_eq!(ask_well(&node, &["logs", "-n", "2"]).lines().count(), 2);
     node.stop();
+    assert_eq!(ask_well(&node, &["logs", "-n", "2"]).lines().count(), 2);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What several of these tests need: a running node, raw HTTP over its socket, outputs as text.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Output;
@@ -84,12 +85,15 @@ impl Answer {
     }
 }
 
-/// Sends these bytes to the control socket, and reads until the daemon hangs up.
-pub(crate) fn raw(node: &TestNode, request: &[u8]) -> String {
+/// Sends these bytes to the control socket, and reads until the daemon hangs up. Who `leaves` says that nothing follows.
+pub(crate) fn raw(node: &TestNode, request: &[u8], leaves: bool) -> String {
     let mut stream = UnixStream::connect(node.path(".omnivisor/control.sock")).expect("the daemon listens");
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // A daemon that refuses early may hang up before it has read everything.
     let _ = stream.write_all(request);
+    if leaves {
+        let _ = stream.shutdown(Shutdown::Write);
+    }
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
@@ -99,7 +103,7 @@ pub(crate) fn raw(node: &TestNode, request: &[u8]) -> String {
 pub(crate) fn http(node: &TestNode, method: &str, path: &str, body: &str) -> Answer {
     let length = body.len();
     let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-    parse(&raw(node, format!("{head}{body}").as_bytes()))
+    parse(&raw(node, format!("{head}{body}").as_bytes(), false))
 }
 
 pub(crate) fn parse(answer: &str) -> Answer {
