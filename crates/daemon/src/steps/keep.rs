@@ -3,7 +3,7 @@
 use ov_chains::NodeShape;
 use ov_engine::StepCall;
 use ov_types::record::StepFacts;
-use ov_types::{Problem, SnapshotId};
+use ov_types::{Height, Problem, SnapshotId, Trigger};
 use ov_vault::{About, DataRules, Globs, Method, Snapshot, TakeRequest, VaultError};
 
 use super::{Work, Workshop, state_at};
@@ -25,7 +25,7 @@ impl Work for Keep {
         let reason = format!("before upgrade {} to {}", call.plan.id, call.plan.release);
         let about = About {
             release: call.facts.previous.clone(),
-            height: call.plan.trigger.height(),
+            height: height_of(call),
             data_format: call.facts.format.clone(),
             reason,
         };
@@ -81,6 +81,14 @@ pub(crate) fn take(shop: &Workshop, id: SnapshotId, about: About) -> Result<Snap
         now_ms: shop.clock.now().wall_ms,
     };
     ov_vault::take(&*shop.disk, &request, &mut |_| {}).map_err(|error| of_vault("snapshot the data directory", &error))
+}
+
+/// The height that the data is of: where the old release was last seen, or where it halted since.
+fn height_of(call: &StepCall) -> Option<Height> {
+    match call.plan.trigger {
+        Trigger::Halt { height } => call.facts.height.max(Some(height)),
+        trigger => call.facts.height.or(trigger.height()),
+    }
 }
 
 /// What a snapshot came to, in words.
