@@ -34,7 +34,7 @@ fn a_good_release_is_committed_and_blocks_go_on() {
 #[test]
 fn a_release_that_crashes_is_rolled_back() {
     let mut node = running_v1();
-    let bad = Profile::new("v2").with("crash_after", 1);
+    let bad = Profile::new("v2").with("crash_starts", 1_000);
     let plan = node.plan(&bad, Trigger::Now, FailurePolicy::Rollback);
     assert_eq!(node.wait_for_end(plan), Outcome::RolledBack);
     assert_eq!(node.current(), "v1");

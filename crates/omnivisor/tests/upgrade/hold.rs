@@ -30,7 +30,7 @@ fn a_bad_release_is_held_until_it_is_good_with_one_alarm() {
 
 #[test]
 fn there_is_no_way_back_once_the_new_release_was_started() {
-    let node = running(&[], &[QUICK, STRICT].concat());
+    let node = running(&[], &[QUICK, &STRICT.replace("200ms", "10s")].concat());
     let plan = node.plan(&Profile::new("v2").with("crash_after", 1), Trigger::Now, FailurePolicy::Hold);
     let problem = wait_for_problem(&node, plan);
     assert_eq!(problem.code, "OV-UPG-031", "{problem:?}");

@@ -13,7 +13,8 @@ use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, SnapshotId, Step, Trigger};
 
 use super::support::{
-    PROGRAM, QUICK, finish, kept_data, names_in, plan_status, refusal, running, running_as, told, wait_for_problem,
+    LONG_SOAK, PROGRAM, QUICK, finish, kept_data, names_in, plan_status, refusal, running, running_as, told,
+    wait_for_problem,
 };
 
 /// The usual rules of `fakenode`'s data, with this method.
@@ -176,7 +177,7 @@ fn a_restore_by_hand_keeps_the_present_data_aside() {
 
 #[test]
 fn data_behind_a_link_is_restored_where_it_is() {
-    let mut node = TestNode::new(Path::new(PROGRAM), &[], QUICK);
+    let mut node = TestNode::new(Path::new(PROGRAM), &[], &[QUICK, LONG_SOAK].concat());
     node.start_with(&Profile::new("v1"));
     fs::create_dir_all(node.path("disk/real")).unwrap();
     std::os::unix::fs::symlink("disk/real", node.path("data")).unwrap();

@@ -9,7 +9,8 @@ use ov_types::record::Outcome;
 use ov_types::{EventKind, FailurePolicy, PlanId, Trigger};
 
 use super::support::{
-    QUICK, events, finish, name, names_in, never, refusal, running, told, wait_for_armed, wait_for_problem, wish,
+    LONG_SOAK, QUICK, events, finish, name, names_in, never, refusal, running, told, wait_for_armed, wait_for_problem,
+    wish,
 };
 
 /// What is in the releases folder before any plan.
@@ -181,7 +182,7 @@ fn the_exit_code_of_a_wait_says_how_it_ended() {
     assert_eq!(waited.0, 10, "{}", waited.1);
     let waiting = node.client().plans(false).unwrap()[0].plan.id;
     let _ = node.client().cancel_plan(waiting).unwrap();
-    let bad = Profile::new("v3").with("crash_after", 1);
+    let bad = Profile::new("v3").with("crash_starts", 1_000);
     let waited = run(&bad, &["--now", "--wait", "--on-failure", "rollback"]);
     assert_eq!(waited.0, 1, "{}", waited.1);
     let waited = run(&Profile::new("v4"), &["--now", "--wait"]);
@@ -193,7 +194,7 @@ fn the_exit_code_of_a_wait_says_how_it_ended() {
 #[test]
 fn a_wait_tells_that_a_person_is_needed() {
     // Without a snapshot there is no way back from data that the new release has raised.
-    let node = running(&[], QUICK);
+    let node = running(&[], &[QUICK, LONG_SOAK].concat());
     let source = node.make_release(&Profile::new("v2").with("data_format", 2).with("crash_after", 1));
     let add = ["plan", "add", "--release", "v2", "--now", "--no-keep", "--on-failure", "rollback", "--wait"];
     let output = node.omnivisor(&[&add[..], &["--from", source.to_str().unwrap()]].concat());

@@ -8,7 +8,7 @@ use ov_types::api::PlanPhase;
 use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, Step, Trigger};
 
-use super::support::{QUICK, executed, finish, kept_data, makers, plan_status, reason, running, told};
+use super::support::{LONG_SOAK, QUICK, executed, finish, kept_data, makers, plan_status, reason, running, told};
 
 const IMPATIENT: &str = "\n[upgrade.prove]\nsoak = \"150ms\"\nwithin = \"2s\"\n";
 
@@ -28,7 +28,7 @@ fn is_rolled_back(bad: &Profile, configuration: &str, code: &str, why: &str) {
 
 #[test]
 fn a_crash_loop_after_the_switch() {
-    is_rolled_back(&Profile::new("v2").with("crash_after", 2), "", "OV-UPG-031", "does not stay up");
+    is_rolled_back(&Profile::new("v2").with("crash_after", 2), LONG_SOAK, "OV-UPG-031", "does not stay up");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_crash_at_every_start() {
 #[test]
 fn death_by_signal() {
     let bad = Profile::new("v2").with("crash_after", 1).with("crash_signal", "SEGV");
-    is_rolled_back(&bad, "", "OV-UPG-031", "signal");
+    is_rolled_back(&bad, LONG_SOAK, "OV-UPG-031", "signal");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_program_that_cannot_be_executed() {
 
 #[test]
 fn data_of_a_higher_format_is_put_aside_and_the_old_data_comes_back() {
-    let node = running(&["--sign"], &[QUICK, super::sign_state::VALIDATOR].concat());
+    let node = running(&["--sign"], &[QUICK, LONG_SOAK, super::sign_state::VALIDATOR].concat());
     let bad = Profile::new("v2").with("data_format", 2).with("crash_after", 3);
     let plan = node.plan(&bad, Trigger::Now, FailurePolicy::Rollback);
     assert_eq!(node.wait_for_end(plan), Outcome::RolledBack);

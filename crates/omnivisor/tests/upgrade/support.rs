@@ -26,6 +26,9 @@ max = "50ms"
 count = 1000
 "#;
 
+/// A proof that takes longer than any release lives that is told to crash, however busy the machine is.
+pub(super) const LONG_SOAK: &str = "\n[upgrade.prove]\nsoak = \"20s\"\nwithin = \"50s\"\n";
+
 /// A scout for the file that a halting node writes.
 pub(super) const SCOUT: &str = "\n[scout.plan-file]\npath = \"data/upgrade-info.json\"\n";
 
