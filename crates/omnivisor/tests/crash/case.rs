@@ -143,7 +143,10 @@ pub(super) fn run_all(cases: &[Case]) -> Vec<usize> {
             scope.spawn(|| {
                 while let Some((index, case)) = { queue.lock().unwrap().next() } {
                     match catch_unwind(AssertUnwindSafe(|| case.run())) {
-                        Ok(died) => done.lock().unwrap()[index] = died,
+                        Ok(died) => {
+                            println!("{case}: {died} deaths");
+                            done.lock().unwrap()[index] = died;
+                        }
                         Err(_) => failed.lock().unwrap().push(format!("cargo xtask crash --case {case}")),
                     }
                 }
