@@ -50,7 +50,7 @@ v2 at height 1240000  armed  in 1h 30m (13:30:00)  5400 blocks to go
 11:59:50 omnivisor 1.0.0 takes over the node; found running and left alone: main
 11:59:50 unit main runs as process 4250 (launch 3)
 11:59:50 unit main is ready
-11:59:50 upgrade 3 to v2 is armed for height 1240000, in about 1h30m
+11:59:50 upgrade 3 to v2 is armed: it starts at height 1240000, in about 1h30m
 11:59:50 the height stands at 1234600 for 1m30s
 
 q leave   ? help   ↑↓ scroll   Tab units/events
@@ -74,7 +74,7 @@ v2 at height 1240000  switch
 ─ events ───────────────────────────────────────────────────
 11:59:50 unit main runs as process 4250 (launch 3)
 11:59:50 unit main is ready
-11:59:50 upgrade 3 to v2 is armed for height 1240000, in abo
+11:59:50 upgrade 3 to v2 is armed: it starts at height 12400
 11:59:50 the height stands at 1234600 for 1m30s
 q leave   ? help   ↑↓ scroll   Tab units/events
 ";
