@@ -250,6 +250,35 @@ fn files_below(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
+/// What anybody can come to see of a node: answers, arguments of processes, files of ours, the log.
+fn everything_shown(node: &TestNode) -> Vec<(String, String)> {
+    let mut shown = Vec::new();
+    for path in [
+        "/v1/status",
+        "/v1/plans?all=true",
+        "/v1/events?since=0",
+        "/v1/history",
+        "/v1/doctor",
+        "/v1/releases",
+        "/metrics",
+    ] {
+        shown.push((path.to_owned(), http(node, "GET", path, "").body));
+    }
+    for pid in marked_processes(node.home()) {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        shown.push((format!("the arguments of {pid}"), String::from_utf8_lossy(&words).into_owned()));
+    }
+    let mut files = Vec::new();
+    files_below(&node.path(".omnivisor"), &mut files);
+    shown.extend(
+        files
+            .iter()
+            .map(|path| (path.display().to_string(), String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned())),
+    );
+    shown.push(("the log".to_owned(), node.log()));
+    shown
+}
+
 #[test]
 fn secrets_show_nowhere() {
     const SECRETS: [&str; 4] =
@@ -300,29 +329,7 @@ fn secrets_show_nowhere() {
     let refused = ask(&node, &["reload"]);
     assert_eq!(refused.code, 3, "{refused:?}");
     shown.push(("the refused reload".to_owned(), refused.err));
-    for path in [
-        "/v1/status",
-        "/v1/plans?all=true",
-        "/v1/events?since=0",
-        "/v1/history",
-        "/v1/doctor",
-        "/v1/releases",
-        "/metrics",
-    ] {
-        shown.push((path.to_owned(), http(&node, "GET", path, "").body));
-    }
-    for pid in marked_processes(node.home()) {
-        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        shown.push((format!("the arguments of {pid}"), String::from_utf8_lossy(&words).into_owned()));
-    }
-    let mut files = Vec::new();
-    files_below(&node.path(".omnivisor"), &mut files);
-    shown.extend(
-        files
-            .iter()
-            .map(|path| (path.display().to_string(), String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned())),
-    );
-    shown.push(("the log".to_owned(), node.log()));
+    shown.extend(everything_shown(&node));
     for (place, text) in &shown {
         for secret in SECRETS {
             assert!(!text.contains(secret), "{secret} shows in {place}:\n{text}");
