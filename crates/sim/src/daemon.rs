@@ -218,7 +218,7 @@ impl World {
                         abandoned.store(true, Ordering::Relaxed);
                     }
                 }
-                Effect::Tell(kind) => self.told(&kind),
+                Effect::Tell(kind) => self.told(&kind)?,
                 Effect::Paused => {
                     let wait_ms = self.random.below(5_000);
                     self.later(wait_ms, Task::Unpause);
@@ -243,7 +243,7 @@ impl World {
         self.later(wait_ms, Task::Scouts { consulted });
     }
 
-    fn told(&mut self, kind: &EventKind) {
+    fn told(&mut self, kind: &EventKind) -> Lawful {
         self.note(format!("tells: {kind}"));
         let name = match kind {
             EventKind::StepStarted { step, direction: Direction::Forward, .. } => format!("step.{step}.began"),
@@ -255,7 +255,10 @@ impl World {
                 }
                 format!("undo.{step}.done")
             }
-            EventKind::StepFailed { step, direction: Direction::Backward, .. } => format!("undo.{step}.failed"),
+            EventKind::StepFailed { step, direction: Direction::Backward, problem, .. } => {
+                crate::law::check_undo(*step, problem)?;
+                format!("undo.{step}.failed")
+            }
             EventKind::UpgradeHeld { .. } => "upgrade.held".to_owned(),
             EventKind::UpgradeNeedsOperator { .. } => "upgrade.needs-operator".to_owned(),
             EventKind::PlanBlocked { .. } => "plan.blocked".to_owned(),
@@ -264,9 +267,10 @@ impl World {
                 let outcome = format!("{outcome:?}").replace("RolledBack", "rolled-back").to_lowercase();
                 format!("outcome.{outcome}")
             }
-            _ => return,
+            _ => return Ok(()),
         };
         self.tally.count(name);
+        Ok(())
     }
 
     // ---- steps ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ use ov_engine::{Entry, Ledger, Phase};
 use ov_release::{CurrentRelease, State};
 use ov_sys::Disk;
 use ov_types::record::Outcome;
-use ov_types::{PlanId, Step, Trigger, UnitName};
+use ov_types::{Lasting, PlanId, Problem, Step, Trigger, UnitName};
 use ov_vault::OnDisk;
 
 use crate::{Home, Lawful, Program, Violation, World, home};
@@ -17,6 +17,8 @@ pub struct Known {
     /// The highest block that was ever signed.
     pub(crate) signed: u64,
     ended: BTreeMap<PlanId, Outcome>,
+    /// Where upgrades that turned round are going.
+    toward: BTreeMap<PlanId, Outcome>,
     /// What the journal says, as far as the daemon knows that it does.
     durable: Ledger,
     /// What it says if the last append arrived although it failed.
@@ -41,6 +43,11 @@ impl Known {
                 Phase::Ended { outcome } => Some(outcome),
                 _ => None,
             };
+            let toward = self.toward.get(&entry.plan.id).copied();
+            law(outcome.is_none() || outcome == toward.or(outcome), || {
+                format!("upgrade {} turned round toward {toward:?} and ended as {outcome:?}", entry.plan.id)
+            })?;
+            self.toward.extend(toward_of(&entry.phase).map(|toward| (entry.plan.id, toward)));
             let before = self.ended.get(&entry.plan.id).copied();
             law(before.is_none() || before == outcome, || {
                 format!("upgrade {} had ended as {before:?} and is {:?} now", entry.plan.id, entry.phase)
@@ -194,6 +201,21 @@ impl World {
             format!("plan {id} was withdrawn, and the release {name} that it staged is still there")
         })
     }
+}
+
+/// Where an upgrade that turned round is going.
+fn toward_of(phase: &Phase) -> Option<Outcome> {
+    match phase {
+        Phase::Backward { toward, .. } | Phase::Undone { toward } => Some(*toward),
+        Phase::NeedsOperator { then } => toward_of(then),
+        _ => None,
+    }
+}
+
+/// An undo fails only for reasons that pass, or because there is nothing to go back to.
+pub(crate) fn check_undo(step: Step, problem: &Problem) -> Lawful {
+    let passes = problem.lasting == Lasting::Transient || problem.code == "OV-UPG-023";
+    law(passes, || format!("the undo of {step} fails for good: {problem}"))
 }
 
 /// Whether an upgrade is on its way to its release.
