@@ -11,7 +11,7 @@ use super::processes::{self, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Until everybody has done what there is to do after a start.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(15);
 
 /// What a supervisor of idle processes costs, without those processes.
 #[derive(Debug, Clone, Copy)]

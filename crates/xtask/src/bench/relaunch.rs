@@ -14,8 +14,8 @@ use super::processes::{in_namespace, wait_until};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Processes are killed in turn, so that each has run for longer than a second when its turn comes: every
 /// supervisor then holds it for stable, and none backs off.
-const UNITS: usize = 16;
-const PACE: Duration = Duration::from_millis(150);
+const UNITS: usize = 20;
+const PACE: Duration = Duration::from_millis(110);
 const STABLE: Duration = Duration::from_millis(1_200);
 
 /// A process that is about to be killed, or was.
