@@ -106,14 +106,12 @@ impl Keeper {
             | Order::Stop(unit)
             | Order::Restart(unit)
             | Order::Suspend(unit)
-            | Order::Resume(unit) => {
-                (!self.shape.units.contains_key(unit)).then(|| {
-                    let names: Vec<&str> = self.shape.units.keys().map(UnitName::as_str).collect();
-                    let mut refusal = no_such_thing("unit", unit);
-                    refusal.problem.hint = format!("the node has: {}", names.join(", "));
-                    refusal
-                })
-            }
+            | Order::Resume(unit) => (!self.shape.units.contains_key(unit)).then(|| {
+                let names: Vec<&str> = self.shape.units.keys().map(UnitName::as_str).collect();
+                let mut refusal = no_such_thing("unit", unit);
+                refusal.problem.hint = format!("the node has: {}", names.join(", "));
+                refusal
+            }),
             _ => None,
         }
     }

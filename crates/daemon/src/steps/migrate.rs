@@ -1,8 +1,10 @@
 //! Migrate: the hook that prepares the data for the new release has run.
 //!
-//! A hook must bear being run twice: a daemon that died while it ran cannot know how far it came. What it did to the
-//! data is taken back by the undo of the switch, which restores the snapshot.
+//! A hook must bear being run twice: a daemon that died while it ran cannot know how far it came. Never at once,
+//! though: what an earlier try left running is ended first. What a hook did to the data is taken back by the undo of
+//! the switch, which restores the snapshot.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ov_engine::StepCall;
@@ -15,6 +17,10 @@ use super::{Work, Workshop, state_at};
 /// How much of what a hook prints is kept.
 const OUTPUT_BYTES_MAX: usize = 16 * 1024;
 
+/// How long killed processes may take to be gone.
+const END_MS_MAX: u64 = 10_000;
+const SIGKILL: i32 = 9;
+
 pub(super) struct Migrate;
 
 impl Work for Migrate {
@@ -24,9 +30,10 @@ impl Work for Migrate {
 
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
         let Some(hook) = &shop.shape.migrate else { return Ok(StepFacts::default()) };
+        let place = end_earlier_try(shop, call)?;
         let release = shop.release_directory(&call.plan.release);
         let program = Program {
-            environment: environment(shop, call),
+            environment: environment(shop, call, &place),
             directory: Some(shop.shape.layout.home.clone()),
             timeout: Duration::from_millis(hook.timeout_ms),
             output_bytes_max: OUTPUT_BYTES_MAX,
@@ -55,14 +62,44 @@ impl Work for Migrate {
         Ok(())
     }
 
-    fn undo(&self, _: &Workshop, _: &StepCall) -> Result<StepFacts, Problem> {
+    fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        if shop.shape.migrate.is_some() {
+            end_earlier_try(shop, call)?;
+        }
         Ok(StepFacts::default())
     }
 }
 
-fn environment(shop: &Workshop, call: &StepCall) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+/// Ends what a hook left running whose daemon was killed, and gives the folder by which its processes are known.
+fn end_earlier_try(shop: &Workshop, call: &StepCall) -> Result<PathBuf, Problem> {
+    let failed = |error: &std::io::Error| {
+        Problem::transient("OV-UPG-025", "end the hook of an earlier try").because(error).state(state_at(call))
+    };
+    let place = shop.shape.layout.state.join("hooks").join("migrate");
+    ov_sys::durable::make_directories(&*shop.disk, &place, 0o700).map_err(|error| failed(&error))?;
+    let began = shop.clock.now();
+    loop {
+        let left = ov_shim::orphans::signal(&place, SIGKILL).map_err(|error| failed(&error))?;
+        if left.is_empty() {
+            return Ok(place);
+        }
+        if shop.clock.now().since_ms(began) > END_MS_MAX {
+            let problem = Problem::transient("OV-UPG-025", "end the hook of an earlier try");
+            return Err(problem
+                .cause(format!("processes {left:?} do not end"))
+                .state(state_at(call))
+                .hint("find out what these processes wait for; the upgrade goes on once they are gone"));
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn environment(shop: &Workshop, call: &StepCall, place: &Path) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
     let layout = &shop.shape.layout;
+    let mut marker = place.canonicalize().unwrap_or_else(|_| place.to_owned()).into_os_string();
+    marker.push(format!(":{}", call.plan.id));
     let mut variables = vec![
+        (ov_shim::UNIT_VARIABLE.into(), marker),
         ("OMNIVISOR_HOME".into(), layout.home.clone().into_os_string()),
         ("OMNIVISOR_DATA".into(), layout.data.clone().into_os_string()),
         ("OMNIVISOR_RELEASE".into(), call.plan.release.as_str().into()),

@@ -404,6 +404,18 @@ fn a_plan_can_be_taken_back_until_its_trigger_and_turned_round_until_there_is_no
 }
 
 #[test]
+fn the_next_upgrade_is_prepared_while_another_is_held() {
+    let mut world = World::new();
+    world.crashes_of_new = 1_000;
+    world.order(Order::Add(wish("v2", Trigger::Now, FailurePolicy::Hold))).unwrap();
+    world.run(60);
+    assert_eq!(world.outcome(), None);
+    world.order(Order::Add(wish("v3", Trigger::Height { height: Height(9) }, FailurePolicy::Hold))).unwrap();
+    world.run(60);
+    assert_eq!(world.node.ledger().entries().next_back().unwrap().phase, Phase::Armed);
+}
+
+#[test]
 fn a_stopped_node_is_not_upgraded_and_a_parked_one_stays_parked_over_restarts() {
     let mut world = World::new();
     world.order(Order::Stop(UnitName::main())).unwrap();

@@ -80,10 +80,19 @@ impl Node {
         }
         let waits = active.retry_at_ms.is_some_and(|at| self.now.monotonic_ms < at);
         let preparing = step.is_preparation() && direction == Direction::Forward;
-        let other_prepares = preparing && self.active.iter().any(|(other, active)| *other != id && active.in_flight);
+        let other_prepares = preparing && self.prepares_other_than(id);
         if !waits && !other_prepares && !self.shutting_down {
             self.begin_step(entry, step, direction);
         }
+    }
+
+    /// Whether another upgrade is being prepared: one after the other. One in its window, or held there, is no reason
+    /// to have the next one wait.
+    fn prepares_other_than(&self, id: PlanId) -> bool {
+        self.active.iter().any(|(other, active)| {
+            let window = self.ledger.entry(*other).is_some_and(Entry::is_in_window);
+            *other != id && active.in_flight && !window
+        })
     }
 
     pub(super) fn begin_step(&mut self, entry: &Entry, step: Step, direction: Direction) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use fakenode::Profile;
-use ov_testkit::TestNode;
+use ov_testkit::{TestNode, is_alive, wait_for};
 use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, PlanId, Trigger};
 
@@ -62,5 +62,19 @@ fn one_that_does_not_end_is_ended() {
 fn one_that_recovers_lets_the_upgrade_go_on() {
     let (node, plan) = upgrade_with("test -e tried || { touch tried; exit 1; }", "");
     assert_eq!(node.wait_for_end(plan), Outcome::Committed);
+    finish(node);
+}
+
+#[test]
+fn one_whose_daemon_was_killed_is_ended_before_the_next() {
+    let script = "echo $$ >> hook.pids; test $(wc -l < hook.pids) -gt 1 || exec sleep 1000";
+    let (mut node, plan) = upgrade_with(script, "");
+    let pids = node.path("hook.pids");
+    let first: u32 = wait_for("the hook to run", || fs::read_to_string(&pids).ok()?.trim().parse().ok());
+    node.kill_daemon();
+    assert!(is_alive(first), "the hook outlives its daemon");
+    node.start();
+    assert_eq!(node.wait_for_end(plan), Outcome::Committed);
+    assert!(!is_alive(first), "two hooks worked on the data at once");
     finish(node);
 }
