@@ -134,6 +134,7 @@ fn lost_a_shim(node: &TestNode) -> bool {
 }
 
 /// Runs many cases, some at once, and fails with the names of those that failed. Says of each how many deaths it saw.
+#[expect(clippy::print_stdout, reason = "`cargo xtask crash` shows how far it is")]
 pub(super) fn run_all(cases: &[Case]) -> Vec<usize> {
     let queue = Mutex::new(cases.iter().enumerate());
     let done = Mutex::new(vec![0; cases.len()]);
