@@ -129,6 +129,8 @@ pub struct UnitShape {
     pub health: Option<Health>,
     /// While this file exists, launches of the unit are held.
     pub suspend_file: Option<PathBuf>,
+    /// While this file does not exist, launches of the unit are held.
+    pub only_when: Option<PathBuf>,
 }
 
 /// How a unit is launched.

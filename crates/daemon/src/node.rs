@@ -211,12 +211,9 @@ impl Keeper {
         }
         self.push(EventKind::DaemonStarted { version: crate::VERSION.to_owned(), adopted });
         self.tell_webhooks();
-        let suspended: Vec<UnitName> = self.suspend_files_present();
         self.note_sign_state()?;
-        for unit in suspended {
-            // Before the engine may launch anything.
-            self.take(Input::Unit(unit, UnitReport::SuspendFile { present: true }))?;
-        }
+        // Before the engine may launch anything.
+        self.look_at_files()?;
         CrashPoint::Found.reach();
         self.take(Input::Found(found))
     }
@@ -389,25 +386,31 @@ impl Keeper {
             }
             return Ok(());
         }
-        let suspends = |shape: &NodeShape, unit: &UnitName| {
-            shape.units.get(unit).and_then(|unit| unit.suspend_file.as_ref()).is_some_and(|file| file == path)
-        };
-        let units: Vec<UnitName> =
-            self.shape.units.keys().filter(|unit| suspends(&self.shape, unit)).cloned().collect();
-        let present = ov_sys::durable::exists(&*self.disk, path).unwrap_or(true);
-        for unit in units {
-            self.take(Input::Unit(unit, UnitReport::SuspendFile { present }))?;
-        }
+        self.look_at_files()?;
         if self.shape.scouts.iter().any(|scout| scout_path(scout) == path) {
             self.look_for_plans(false);
         }
         Ok(())
     }
 
-    fn suspend_files_present(&self) -> Vec<UnitName> {
-        let there = |path: &PathBuf| ov_sys::durable::exists(&*self.disk, path).unwrap_or(true);
-        let units = self.shape.units.iter();
-        units.filter(|(_, unit)| unit.suspend_file.as_ref().is_some_and(there)).map(|(name, _)| name.clone()).collect()
+    /// Tells the engine which units' launches files hold: one that is there, or one that is not.
+    pub(super) fn look_at_files(&mut self) -> Result<(), CoreError> {
+        // A file that cannot be looked at holds.
+        let exists = |path: &PathBuf| ov_sys::durable::exists(&*self.disk, path).ok();
+        let held: Vec<(UnitName, bool)> = self
+            .shape
+            .units
+            .iter()
+            .map(|(name, unit)| {
+                let suspended = unit.suspend_file.as_ref().is_some_and(|path| exists(path) != Some(false));
+                let missing = unit.only_when.as_ref().is_some_and(|path| exists(path) != Some(true));
+                (name.clone(), suspended || missing)
+            })
+            .collect();
+        for (unit, present) in held {
+            self.take(Input::Unit(unit, UnitReport::SuspendFile { present }))?;
+        }
+        Ok(())
     }
 
     // ---- time ----------------------------------------------------------------------------------------------------
@@ -474,7 +477,7 @@ fn left_units(disk: &dyn Disk, shape: &NodeShape) -> Vec<UnitName> {
 
 /// The files whose changes matter at once.
 fn watched_files(shape: &NodeShape) -> Vec<PathBuf> {
-    let suspends = shape.units.values().filter_map(|unit| unit.suspend_file.clone());
+    let suspends = shape.units.values().flat_map(|unit| [unit.suspend_file.clone(), unit.only_when.clone()]).flatten();
     let scouts = shape.scouts.iter().map(|scout| scout_path(scout).to_owned());
     std::iter::once(shape.layout.config.clone()).chain(suspends).chain(scouts).collect()
 }

@@ -359,6 +359,7 @@ impl Keeper {
             next_start: report.next_start.clone(),
         });
         self.apply_now();
+        self.look_at_files()?;
         self.take(ov_engine::Input::Settings(self.shape.engine.clone()))?;
         self.forget_removed();
         Ok(Ok(report))

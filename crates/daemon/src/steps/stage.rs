@@ -65,13 +65,13 @@ fn origin_of(call: &StepCall, source: &str) -> String {
     format!("{source} for plan {}", call.plan.id)
 }
 
-/// Whether this plan staged the release. The journal may not know: a try that died, or was given up, after its last
-/// rename is recognised by what it wrote down.
+/// Whether a plan staged the release, this one or one whose place it took: whoever is withdrawn last removes it. The
+/// journal may not know: a try that died, or was given up, after its last rename is recognised by what it wrote down.
 fn is_ours(shop: &Workshop, call: &StepCall) -> Result<bool, Problem> {
-    let Some(source) = &call.plan.source else { return Ok(false) };
     let state = ov_release::settle(&*shop.disk, &shop.layout(), &call.plan.release);
     let state = state.map_err(|error| problem(call, &error))?;
-    let written = state.complete().is_some_and(|provenance| provenance.source == origin_of(call, source));
+    let by_a_plan = |source: &str| source.rsplit_once(" for plan ").is_some_and(|(_, id)| id.parse::<u64>().is_ok());
+    let written = state.complete().is_some_and(|provenance| by_a_plan(&provenance.source));
     Ok(written || call.facts.staged_here == Some(true))
 }
 

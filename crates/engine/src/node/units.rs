@@ -114,7 +114,7 @@ impl Node {
             return Some(format!("`omnivisor unit resume {name}`"));
         }
         if unit.suspend_file {
-            return Some("its suspend file to be removed".to_owned());
+            return Some("its `suspend-file` to go, or its `only-when` file to come".to_owned());
         }
         for after in &rules.after {
             if !self.is_up(&after.unit, after.when) {

@@ -17,12 +17,25 @@ fn a_suspend_file_holds_the_first_launch_and_its_end_is_noticed_quickly() {
     node.start();
     let held = node.wait_for_state("main", UnitState::Waiting);
     assert!(held.suspended);
-    assert_eq!(held.waiting_for.as_deref(), Some("its suspend file to be removed"));
+    assert_eq!(held.waiting_for.as_deref(), Some("its `suspend-file` to go, or its `only-when` file to come"));
     let removed = Instant::now();
     fs::remove_file(node.path("hold")).unwrap();
     node.wait_for_up("main");
     assert!(removed.elapsed() < Duration::from_secs(4), "noticed by chance, not by the kernel's word");
     assert!(!node.unit("main").suspended);
+    node.stop();
+}
+
+#[test]
+fn a_unit_is_launched_only_when_its_file_is_there() {
+    let mut node = laid_out("only-when = \"{home}/role\"", &[], "");
+    node.start();
+    assert!(node.wait_for_state("main", UnitState::Waiting).suspended);
+    fs::write(node.path("role"), "").unwrap();
+    let pid = node.wait_for_up("main");
+    fs::remove_file(node.path("role")).unwrap();
+    wait_until("the missing file to be seen", || node.unit("main").suspended);
+    assert_eq!(node.wait_for_up("main"), pid, "a running process is left alone");
     node.stop();
 }
 

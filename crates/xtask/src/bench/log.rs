@@ -76,7 +76,8 @@ fn supervised(peer: Peer, programs: &Programs, folder: &Path, bytes: u64) -> Res
 fn piped(logger: &str, programs: &Programs, folder: &Path, bytes: u64) -> Result<u64> {
     let program = logger.split(' ').next().unwrap_or_default();
     ensure!(find(program).is_some(), "find it: it is not installed");
-    let place = if program == "cat" { "logs/main.log" } else { "logs" };
+    // s6-log takes only what begins like this for a folder.
+    let place = if program == "cat" { "./logs/main.log" } else { "./logs" };
     let mut source = Command::new(&programs.child)
         .args(pouring(programs, folder, bytes, "end").split_off(1))
         .stdout(Stdio::piped())

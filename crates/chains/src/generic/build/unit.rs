@@ -32,7 +32,9 @@ impl Builder<'_, '_> {
         let notify = probes.any(|probe| *probe == Probe::Notify);
         let suspend_file =
             unit.suspend_file.as_ref().map(|path| self.path(&key.name("suspend-file"), path, Some(name.as_str())));
-        UnitShape { launch: self.launch(&key, name, unit, notify), readiness, health, suspend_file }
+        let only_when =
+            unit.only_when.as_ref().map(|path| self.path(&key.name("only-when"), path, Some(name.as_str())));
+        UnitShape { launch: self.launch(&key, name, unit, notify), readiness, health, suspend_file, only_when }
     }
 
     fn launch(&mut self, key: &Key, name: &UnitName, unit: &Unit, notify: bool) -> LaunchShape {

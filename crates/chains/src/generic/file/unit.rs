@@ -80,6 +80,8 @@ pub(crate) struct Unit {
     pub(crate) with: BTreeMap<String, StartWhen>,
     /// While this file exists, its launches are held.
     pub(crate) suspend_file: Option<String>,
+    /// While this file does not exist, its launches are held: for helpers that belong to a role, say.
+    pub(crate) only_when: Option<String>,
 }
 
 impl Default for Unit {
@@ -110,6 +112,7 @@ impl Default for Unit {
             after: BTreeMap::new(),
             with: BTreeMap::new(),
             suspend_file: None,
+            only_when: None,
         }
     }
 }
