@@ -1,7 +1,7 @@
 //! The brain: what to do next, as total functions from state and input to state and actions.
 //!
-//! Two machines live here. *Supervise* keeps each unit as the rules want it ([`unit`], [`fate`]); *upgrade* carries
-//! a plan through its steps or back ([`upgrade`]). [`Node`] composes them: it owns the [`Ledger`], which is nothing
+//! Two machines live here. *Supervise* keeps each unit as the rules want it (`unit`, [`fate()`]); *upgrade* carries
+//! a plan through its steps or back (`upgrade`). [`Node`] composes them: it owns the [`Ledger`], which is nothing
 //! but the fold of the journal's records, and what was observed since the daemon started.
 //!
 //! Nothing here does I/O, reads a clock, or draws a random number. An [`Action::Record`] must be durable before the
