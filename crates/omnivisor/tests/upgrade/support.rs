@@ -116,10 +116,14 @@ pub(super) fn events(node: &TestNode) -> Vec<EventKind> {
     node.client().events(Since::Oldest).unwrap().into_iter().map(|event| event.kind).collect()
 }
 
-/// Which version made which blocks, in order.
+/// Which version made which blocks, in order. A node that runs may be moving blocks from one file to another just now,
+/// so it is read until it is whole.
 pub(super) fn makers(node: &TestNode) -> Vec<String> {
-    let spans = fakenode::verify_data(&node.path("data")).unwrap().versions;
-    spans.into_iter().map(|span| span.version).collect()
+    wait_for("the data to be whole", || {
+        let report = fakenode::verify_data(&node.path("data")).ok()?;
+        let whole = report.problems.is_empty() && !report.versions.is_empty();
+        whole.then(|| report.versions.into_iter().map(|span| span.version).collect())
+    })
 }
 
 /// The versions that were executed, in order.
