@@ -17,6 +17,7 @@ use ov_chains::shape::{Output, Probe};
 use ov_engine::{Found, Input, Order, UnitReport};
 use ov_supervise::ShimEvent;
 use ov_sys::{Clock, Disk};
+use ov_types::api::{Acknowledged, Refusal};
 use ov_types::{EventKind, Height, Moment, PlanId, RunId, UnitName};
 use ov_vault::SignState;
 use tokio::sync::{mpsc, watch};
@@ -25,7 +26,7 @@ use tokio::task::JoinHandle;
 use crate::core::{Core, CoreError};
 use crate::crash_points::CrashPoint;
 use crate::live::Live;
-use crate::request::{NodeHandle, Request};
+use crate::request::{NodeHandle, Reply, Request};
 use crate::systemd::ServiceManager;
 use crate::units::{Command, Discovered, Ground, Said, UnitTask, Watchers, discover, may_run};
 use crate::watch::Watch;
@@ -44,7 +45,7 @@ pub(crate) enum Message {
     /// The height that a run of main was seen at.
     Height(Height, RunId),
     /// Work on the data is over.
-    JobDone,
+    JobDone(Reply<Acknowledged>, Result<Acknowledged, Refusal>),
     /// This program file takes the daemon's place.
     Replace(PathBuf),
 }
@@ -270,7 +271,7 @@ impl Keeper {
                 self.handle.metrics.height(height, self.clock.now());
                 self.take(Input::Height(height))
             }
-            Message::JobDone => self.finish_job(),
+            Message::JobDone(reply, answer) => self.finish_job(reply, answer),
             Message::Replace(program) => {
                 self.end = Some(End::Replaced(program));
                 Ok(())

@@ -45,7 +45,7 @@ impl Keeper {
 
     /// All units are down: begin.
     pub(super) fn begin_job(&mut self) -> Result<(), CoreError> {
-        let Some(Job::Waiting(task, reply)) = self.job.take() else { return self.finish_job() };
+        let Some(Job::Waiting(task, reply)) = self.job.take() else { return self.let_go() };
         let shop = self.workshop(None);
         let release = self.current_release();
         let (messages, events, clock) =
@@ -65,14 +65,23 @@ impl Keeper {
                 Refusal { problem, exit_code: ExitCode::Failed.number() }
             });
             CrashPoint::WorkDone.reach();
-            let _ = reply.send(answer);
-            let _ = messages.blocking_send(Message::JobDone);
+            let _ = messages.blocking_send(Message::JobDone(reply, answer));
         }));
         Ok(())
     }
 
-    /// Lets the units go.
-    pub(super) fn finish_job(&mut self) -> Result<(), CoreError> {
+    /// Lets the units go, and answers only then: whoever asked may ask for the next work at once.
+    pub(super) fn finish_job(
+        &mut self,
+        reply: Reply<Acknowledged>,
+        answer: Result<Acknowledged, Refusal>,
+    ) -> Result<(), CoreError> {
+        self.let_go()?;
+        let _ = reply.send(answer);
+        Ok(())
+    }
+
+    fn let_go(&mut self) -> Result<(), CoreError> {
         self.job = None;
         let (_, effects) = self.core.order(self.clock.now(), Order::Unpause)?;
         self.carry_out(effects)
