@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::execve;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
@@ -173,8 +173,16 @@ pub(crate) fn spawn(spec: &Spec, mut surroundings: Surroundings) -> Result<u32, 
 fn run_between_fork_and_exec(command: &mut Command, steps: Steps) {
     // SAFETY: `Steps::run` only makes system calls on data prepared before the fork, but for the two
     // lists of pointers that the exec wants; the shim has one thread, so that no other can have left
-    // the allocator, or anything else, half done.
-    unsafe { command.pre_exec(move || steps.run()) };
+    // the allocator, or anything else, half done. No handler is installed: signals only get their default back,
+    // since whoever started the daemon may have ignored some, as `nohup` does. Two of them cannot be ignored at all.
+    unsafe {
+        command.pre_exec(move || {
+            for ignored in Signal::iterator() {
+                let _ = signal(ignored, SigHandler::SigDfl);
+            }
+            steps.run()
+        });
+    }
 }
 
 impl Steps {

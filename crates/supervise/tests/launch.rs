@@ -11,16 +11,24 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use common::{Unit, pumped, script, wait_for};
-use ov_supervise::{ExitStatus, ResourceLimit, ShimEvent, Spec};
+use ov_supervise::{ExitStatus, ResourceLimit, ShimEvent, ShimProgram, Spec};
 
 /// Runs it to its end and returns what it wrote.
 async fn output_of(directory: &Path, spec: Spec) -> String {
     let log = directory.join("main.log");
-    let mut unit = Unit::open(directory).await;
+    let mut unit = Unit::open_with(directory, &under_nohup()).await;
     unit.launch(pumped(spec, log.clone())).await;
     assert_eq!(unit.exited().await, ExitStatus::Code(0));
     unit.finish().await;
     fs::read_to_string(log).unwrap()
+}
+
+/// The shim of a daemon whose starter ignores signals: that must not reach a unit.
+fn under_nohup() -> ShimProgram {
+    let shim = common::program();
+    let text = "trap '' HUP USR1; exec \"$0\" \"$@\"";
+    let arguments = vec!["-c".into(), text.into(), shim.program.into_os_string()];
+    ShimProgram { program: "/bin/sh".into(), arguments, ..shim }
 }
 
 async fn failure_of(directory: &Path, spec: Spec) -> (String, String) {

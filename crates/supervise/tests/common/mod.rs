@@ -32,9 +32,13 @@ pub(crate) struct Unit {
 
 impl Unit {
     pub(crate) async fn open(directory: &Path) -> Self {
+        Self::open_with(directory, &program()).await
+    }
+
+    pub(crate) async fn open_with(directory: &Path, program: &ShimProgram) -> Self {
         let (sender, events) = mpsc::channel(64);
         let name = UnitName::new("main").unwrap();
-        let (shim, state) = Shim::open(name, directory, &program(), sender).await.unwrap();
+        let (shim, state) = Shim::open(name, directory, program, sender).await.unwrap();
         Self { shim, state, events }
     }
 
