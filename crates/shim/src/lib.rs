@@ -19,6 +19,7 @@ use std::process::ExitCode;
 mod clock;
 mod connection;
 mod crash;
+mod descriptors;
 mod keeper;
 mod launch;
 mod memory;
@@ -60,6 +61,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if option != "--dir" {
         return fail(EXIT_USAGE, "usage: shim --dir <unit directory>");
     }
+    descriptors::close_foreign();
     // It fails for the leader of a group, which is detached enough.
     let _ = rustix::process::setsid();
     let directory = Path::new(directory);

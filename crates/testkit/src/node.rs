@@ -139,7 +139,12 @@ impl TestNode {
 
     /// Starts the daemon, and waits until it answers.
     pub fn start(&mut self) {
-        self.spawn();
+        self.start_through(&[]);
+    }
+
+    /// The same by way of another program, which is given the daemon's command line behind its own arguments.
+    pub fn start_through(&mut self, words: &[&str]) {
+        self.spawn_through(words);
         let client = self.client();
         let mut daemon = self.daemon.take().unwrap();
         wait_until("the daemon to answer", || {
@@ -153,10 +158,19 @@ impl TestNode {
 
     /// Starts the daemon without waiting for anything.
     pub fn spawn(&mut self) {
+        self.spawn_through(&[]);
+    }
+
+    /// The same by way of another program.
+    pub fn spawn_through(&mut self, words: &[&str]) {
         assert!(self.daemon.is_none(), "there is a daemon already");
         self.daemons += 1;
         let log = File::create(self.log_path()).unwrap();
         let mut command = self.command(&["run"]);
+        if let [program, args @ ..] = words {
+            let own = std::mem::replace(&mut command, Command::new(program));
+            command.args(args).arg(own.get_program()).args(own.get_args()).env_remove("OMNIVISOR_HOME").env("NO_COLOR", "1");
+        }
         command.envs(self.extra_environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.daemon = Some(command.spawn().unwrap());

@@ -37,16 +37,29 @@ fn a_unit_gets_its_environment_folder_umask_limits_and_nothing_else() {
     // Its own group, no signal blocked, no descriptor but the three.
     assert_eq!(got["group"], pid);
     assert_eq!(got["status"]["SigBlk"], "0000000000000000");
-    // Those that whoever runs the tests left open, and so the daemon got, are passed on and not meant.
-    let passed_on = |number: &str, target: &str| {
-        fs::read_link(format!("/proc/self/fd/{number}")).is_ok_and(|own| own.to_str() == Some(target))
-    };
-    let mut descriptors = got["descriptors"].as_object().unwrap().clone();
+    let descriptors = got["descriptors"].as_object().unwrap();
     assert_eq!(descriptors["0"], "/dev/null");
-    descriptors.retain(|number, target| {
-        number.len() == 1 && number < &"3".to_owned() || !passed_on(number, target.as_str().unwrap())
-    });
     assert_eq!(descriptors.keys().collect::<Vec<_>>(), ["0", "1", "2"], "{descriptors:?}");
+    node.stop();
+}
+
+#[test]
+fn what_whoever_started_the_daemon_left_open_reaches_neither_shim_nor_unit() {
+    let mut node = laid_out("", &[], "");
+    let lock = node.path("lock-of-a-script");
+    let script = format!("exec 7>'{}' 9</etc/passwd; exec \"$0\" \"$@\"", lock.display());
+    node.start_through(&["sh", "-c", &script]);
+    let pid = node.wait_for_up("main");
+    let open = |pid: u32| -> Vec<u32> {
+        let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    };
+    let target = |pid: u32, number: u32| fs::read_link(format!("/proc/{pid}/fd/{number}")).ok();
+    assert_eq!(target(node.daemon_pid(), 7), Some(lock.clone()), "the daemon keeps what it was given");
+    let descriptors = inherited(node.home())["descriptors"].clone();
+    assert_eq!(descriptors.as_object().unwrap().keys().collect::<Vec<_>>(), ["0", "1", "2"], "{descriptors:?}");
+    let shim = parent_of(pid);
+    assert!(open(shim).into_iter().all(|number| target(shim, number) != Some(lock.clone())), "the shim holds it");
     node.stop();
 }
 
