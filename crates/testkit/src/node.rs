@@ -169,7 +169,12 @@ impl TestNode {
         let mut command = self.command(&["run"]);
         if let [program, args @ ..] = words {
             let own = std::mem::replace(&mut command, Command::new(program));
-            command.args(args).arg(own.get_program()).args(own.get_args()).env_remove("OMNIVISOR_HOME").env("NO_COLOR", "1");
+            command
+                .args(args)
+                .arg(own.get_program())
+                .args(own.get_args())
+                .env_remove("OMNIVISOR_HOME")
+                .env("NO_COLOR", "1");
         }
         command.envs(self.extra_environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
