@@ -65,6 +65,8 @@ pub struct HomeLayout {
     pub state: PathBuf,
     /// One folder per release.
     pub releases: PathBuf,
+    /// Releases whose folder is not below the folder of releases, such as the first one of some families.
+    pub placed: BTreeMap<ReleaseName, PathBuf>,
     /// The link to the release that runs.
     pub current: PathBuf,
     /// The node's data.
@@ -81,6 +83,7 @@ impl HomeLayout {
             config: home.join("omnivisor.toml"),
             state: home.join(".omnivisor"),
             releases: home.join("releases"),
+            placed: BTreeMap::new(),
             current: home.join("current"),
             data: home.join("data"),
             snapshots: home.join("snapshots"),

@@ -103,7 +103,7 @@ impl Client {
 
     /// Removes a release that nothing needs.
     pub fn remove_release(&self, release: &ReleaseName) -> Result<Acknowledged, ClientError> {
-        self.order("DELETE", &format!("/v1/releases/{release}"), SLOW)
+        self.order("DELETE", &format!("/v1/releases/{}", encoded(release.as_str())), SLOW)
     }
 
     /// Snapshots of the data directory.
@@ -118,7 +118,7 @@ impl Client {
 
     /// Reads a snapshot through.
     pub fn verify_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotReport, ClientError> {
-        self.order("POST", &format!("/v1/snapshots/{snapshot}/verify"), SLOW)
+        self.order("POST", &format!("/v1/snapshots/{}/verify", encoded(snapshot.as_str())), SLOW)
     }
 
     /// Puts a snapshot in the place of the data directory.
@@ -127,12 +127,12 @@ impl Client {
         snapshot: &SnapshotId,
         confirmation: &RestoreSnapshot,
     ) -> Result<Acknowledged, ClientError> {
-        self.post(&format!("/v1/snapshots/{snapshot}/restore"), confirmation, SLOW)
+        self.post(&format!("/v1/snapshots/{}/restore", encoded(snapshot.as_str())), confirmation, SLOW)
     }
 
     /// Removes a snapshot.
     pub fn remove_snapshot(&self, snapshot: &SnapshotId) -> Result<Acknowledged, ClientError> {
-        self.order("DELETE", &format!("/v1/snapshots/{snapshot}"), SLOW)
+        self.order("DELETE", &format!("/v1/snapshots/{}", encoded(snapshot.as_str())), SLOW)
     }
 
     /// Tells a unit something.
@@ -142,7 +142,10 @@ impl Client {
 
     /// Looks for anything that would go wrong with this release, or that of the next plan, or the current one.
     pub fn doctor(&self, release: Option<&ReleaseName>) -> Result<DoctorReport, ClientError> {
-        self.get(&format!("/v1/doctor{}", query(&[("release", release.map(ToString::to_string))])), SLOW)
+        self.get(
+            &format!("/v1/doctor{}", query(&[("release", release.map(|release| encoded(release.as_str())))])),
+            SLOW,
+        )
     }
 
     /// Records of the journal: of one upgrade only, and after the one with this number only, if wanted.
@@ -231,7 +234,13 @@ fn decode<T: DeserializeOwned>(answer: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(answer).map_err(ClientError::protocol)
 }
 
-/// The parameters that have a value. Names and numbers need no encoding.
+/// A name as a part of an address: what would end it there is written as `%xx`.
+fn encoded(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+~".contains(&byte);
+    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// The parameters that have a value. They are encoded already where they have to be.
 fn query(parameters: &[(&str, Option<String>)]) -> String {
     let given: Vec<String> =
         parameters.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?))).collect();

@@ -221,3 +221,14 @@ fn a_stream_that_breaks_says_so_once() {
     assert!(stream.next().is_none());
     server.join().unwrap();
 }
+
+#[test]
+fn names_made_from_other_peoples_words_arrive_as_they_are() {
+    let home = Home::new();
+    let server = home.answer(vec![json("200 OK", ACKNOWLEDGED), json("200 OK", ACKNOWLEDGED)]);
+    home.client().remove_release(&ReleaseName::new("some%20spaces&more").unwrap()).unwrap();
+    home.client().remove_snapshot(&SnapshotId::new("data@1").unwrap()).unwrap();
+    let requests = server.join().unwrap();
+    assert!(requests[0].starts_with("DELETE /v1/releases/some%2520spaces%26more HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(requests[1].starts_with("DELETE /v1/snapshots/data%401 HTTP/1.1\r\n"), "{}", requests[1]);
+}

@@ -3,7 +3,6 @@
 //! The right version answers; then main is up, ready and healthy, and the height is beyond the trigger and moves on, all
 //! of it without a break for the soak time; and all within a bound. Owns nothing: it looks at the node through [`Live`].
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,7 +103,7 @@ async fn prove_version(
     deadline: Instant,
 ) -> Result<String, String> {
     let Some(probe) = &shape.probes.version else { return Ok(String::new()) };
-    let release: PathBuf = shape.layout.releases.join(&call.plan.release);
+    let release = crate::steps::release_layout(shape).directory(&call.plan.release);
     let scene = Scene {
         disk: Arc::clone(disk),
         release,

@@ -109,7 +109,7 @@ impl Workshop {
 
     /// The directory of a release.
     pub fn release_directory(&self, release: &ReleaseName) -> PathBuf {
-        self.shape.layout.releases.join(release)
+        self.layout().directory(release)
     }
 
     /// The program of a release, relative to its directory, if main is launched through `current`.
@@ -140,7 +140,7 @@ pub fn release_layout(shape: &NodeShape) -> ov_release::Layout {
     ov_release::Layout {
         releases: layout.releases.clone(),
         current: layout.current.clone(),
-        placed: std::collections::BTreeMap::new(),
+        placed: layout.placed.clone(),
     }
 }
 

@@ -23,7 +23,13 @@ impl std::error::Error for InvalidName {}
 /// The longest name: with our prefixes and suffixes it still fits into one path component.
 const NAME_LEN_MAX: usize = 128;
 
-fn check_name(what: &'static str, text: &str) -> Result<(), InvalidName> {
+/// Punctuation in the names of units.
+const PLAIN: &str = "._-+";
+/// Punctuation in names that may be made from other people's words: also what a URL's path segment may hold, so that
+/// an escaped name is a name.
+const ESCAPED: &str = "._-+%$&=:@~";
+
+fn check_name(what: &'static str, punctuation: &'static str, text: &str) -> Result<(), InvalidName> {
     let invalid = |why| Err(InvalidName { what, text: text.chars().take(NAME_LEN_MAX).collect(), why });
     if text.is_empty() {
         return invalid("it is empty");
@@ -34,15 +40,18 @@ fn check_name(what: &'static str, text: &str) -> Result<(), InvalidName> {
     if text.starts_with('.') || text.starts_with('-') {
         return invalid("it may not begin with `.` or `-`");
     }
-    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte)) {
-        return invalid("only letters, digits and `. _ - +` are allowed");
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || punctuation.as_bytes().contains(&byte)) {
+        return invalid(match punctuation {
+            PLAIN => "only letters, digits and `. _ - +` are allowed",
+            _ => "only letters, digits and `. _ - + % $ & = : @ ~` are allowed",
+        });
     }
     Ok(())
 }
 
 /// Defines a name: a text that is safe as one component of a path.
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $what:literal) => {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $punctuation:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -53,7 +62,7 @@ macro_rules! name {
             /// Accepts a text that is safe as one component of a path.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
                 let text = text.into();
-                check_name($what, &text)?;
+                check_name($what, $punctuation, &text)?;
                 Ok(Self(text))
             }
 
@@ -100,17 +109,20 @@ macro_rules! name {
 name!(
     /// The name of a unit: `main`, or a helper's.
     UnitName,
-    "unit name"
+    "unit name",
+    PLAIN
 );
 name!(
     /// The name of a release: its folder below the releases folder.
     ReleaseName,
-    "release name"
+    "release name",
+    ESCAPED
 );
 name!(
     /// The name of a snapshot: its folder below the snapshots folder.
     SnapshotId,
-    "snapshot name"
+    "snapshot name",
+    ESCAPED
 );
 
 impl UnitName {
@@ -163,11 +175,19 @@ mod tests {
 
     #[test]
     fn names_are_safe_as_path_components() {
-        for good in ["main", "v1.2.3", "v0.50.0-rc.1+build", "A", "0"] {
+        for good in ["main", "v1.2.3", "v0.50.0-rc.1+build", "A", "0", "some%20spaces", "$a&b=c:d@e~f", "%2E%2E"] {
             assert_eq!(ReleaseName::new(good).unwrap().as_str(), good);
         }
-        for bad in ["", ".", "..", ".hidden", "-flag", "a/b", "a b", "ü", "a\0", &"x".repeat(129)] {
+        for bad in ["", ".", "..", ".hidden", "-flag", "a/b", "a b", "a\\b", "a\n", "ü", "a\0", &"x".repeat(129)] {
             assert!(ReleaseName::new(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn units_have_plain_names() {
+        assert!(UnitName::new("v1.2_3-4+5").is_ok());
+        for bad in ["a%20b", "a:b", "a@b", "a=b"] {
+            assert!(UnitName::new(bad).is_err(), "{bad:?} was accepted");
         }
     }
 

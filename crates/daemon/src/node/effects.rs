@@ -165,9 +165,10 @@ impl Keeper {
         let probes = &self.shape.probes;
         let scene = Scene {
             disk: Arc::clone(&self.disk),
-            release: self
-                .current_release()
-                .map_or_else(|| self.shape.layout.current.clone(), |release| self.shape.layout.releases.join(release)),
+            release: self.current_release().map_or_else(
+                || self.shape.layout.current.clone(),
+                |release| crate::steps::release_layout(&self.shape).directory(&release),
+            ),
             environment: Vec::new(),
             directory: Some(self.shape.layout.home.clone()),
             timeout: Duration::from_millis(probes.timeout_ms),
