@@ -212,11 +212,10 @@ fn killed_daemon(ground: &mut Ground, _: Option<Sabotage>) -> Result<Vec<Fact>, 
     require(matches!(slow, Ok(200)), &format!("the node does not listen: {slow:?}"))?;
     let (_, old) = ground.wait_for_main("v2", 0)?;
     ground.teller.command("omnivisor plan add --release v4 --from incoming/v4 --now")?;
+    let stops_before = ground.stops_heard()?;
     let plan = ground.plan(&Profile::new("v4"), Trigger::Now)?;
-    ground.wait_for("v2 to be going down", || {
-        let phase = ground.plan_status(plan)?.phase;
-        Ok(matches!(phase, PlanPhase::Forward { step: Step::Stop, .. }).then_some(()))
-    })?;
+    // The order may be decided and not yet given: only the node knows that it came.
+    ground.wait_for("v2 to be going down", || Ok((ground.stops_heard()? > stops_before).then_some(())))?;
     let killed = ground.kill_daemon()?;
     let killed_ns = fakenode::lifecycle::monotonic_ns();
     ground.teller.command(&format!("kill -9 {killed}    # the daemon, while v2 is going down"))?;

@@ -32,6 +32,8 @@ const WAIT_MS_MAX: u64 = 60_000;
 const LOOK_EVERY: Duration = Duration::from_millis(15);
 /// How long the daemon may take to stop the node, when the demo tidies up.
 const STOP_MS_MAX: u64 = 20_000;
+/// More output than a node of the demo ever makes.
+const OUTPUT_LEN_MAX: u64 = 16 << 20;
 
 /// Everything the demo started and made.
 #[derive(Debug)]
@@ -214,6 +216,13 @@ impl<'a> Ground<'a> {
     /// Everything that the node noted about its own life.
     pub(super) fn life(&self) -> Result<Vec<Entry>, Stop> {
         lifecycle::read(&self.home).map_err(|error| Stop::deviated(&error))
+    }
+
+    /// How often the node heard that it should stop, as its output tells.
+    pub(super) fn stops_heard(&self) -> Result<usize, Stop> {
+        let path = self.home.join(".omnivisor/logs/main.log");
+        let output = RealDisk.read(&path, OUTPUT_LEN_MAX).map_err(|error| Stop::deviated(&error))?;
+        Ok(String::from_utf8_lossy(&output).matches("received SIGTERM, stopping").count())
     }
 
     /// Waits until main is ready, runs this version, and is this high; with its process, as the daemon and the node
