@@ -5,6 +5,7 @@ mod accounts;
 mod cgroup;
 mod find;
 mod launch;
+mod mailbox;
 mod watchers;
 
 use std::path::PathBuf;
@@ -20,14 +21,15 @@ use ov_vault::SignState;
 use tokio::sync::mpsc;
 
 use crate::crash_points::CrashPoint;
+use mailbox::{Inbox, Mailbox, mailbox};
 
 pub(crate) use find::{Discovered, discover, may_run, status_of};
 pub use launch::doubt_about_signing;
 pub(crate) use launch::log_settings;
 pub(crate) use watchers::{Said, Watchers};
 
-/// Commands that may wait for a unit's task; the engine gives one at a time, and a hurried stop after a stop.
-const COMMANDS_MAX: usize = 16;
+/// How long after an attempt at ending what is left of a unit the next one is made.
+const END_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What every unit's task works with.
 #[derive(Debug, Clone)]
@@ -44,11 +46,11 @@ pub(crate) struct Ground {
 /// What a unit's task is told.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Launch it, by the shape as it is now.
+    /// Launch it, by the shape as it is now. It is down.
     Launch { run: RunId, shape: Arc<NodeShape>, signed: Option<SignState> },
-    /// End its tree.
+    /// End its tree; again with less grace to hurry.
     Stop { rule: StopRule },
-    /// End what a dead shim left.
+    /// End what a dead shim left; again with less grace to hurry.
     EndOrphans { rule: StopRule },
     /// Its last exit was taken in.
     Acknowledge { run: RunId },
@@ -59,7 +61,7 @@ pub(crate) enum Command {
 /// The way to a unit's task.
 #[derive(Debug)]
 pub(crate) struct UnitTask {
-    commands: mpsc::Sender<Command>,
+    mailbox: Mailbox,
     /// Ends with the shim, or with where there is none.
     task: tokio::task::JoinHandle<Result<Shim, PathBuf>>,
 }
@@ -67,21 +69,19 @@ pub(crate) struct UnitTask {
 impl UnitTask {
     /// Starts the task of a unit, with its shim if one was adopted.
     pub(crate) fn start(unit: UnitName, directory: PathBuf, ground: Ground, adopted: Option<Shim>) -> Self {
-        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let (mailbox, inbox) = mailbox();
         let worker = Worker { unit, directory, ground, shim: adopted };
-        Self { commands, task: tokio::spawn(worker.run(inbox)) }
+        Self { mailbox, task: tokio::spawn(worker.run(inbox)) }
     }
 
-    /// Passes a command on. A full queue means a stuck shim; the engine's own bounds tell about that.
+    /// Passes a command on.
     pub(crate) fn tell(&self, command: Command) {
-        if let Err(error) = self.commands.try_send(command) {
-            tracing::warn!("a command for a unit was dropped: {error}");
-        }
+        self.mailbox.put(command);
     }
 
     /// Ends the task. An idle shim is told to go, and what happened to the unit is of no concern to the next daemon.
     pub(crate) async fn close(self) {
-        drop(self.commands);
+        drop(self.mailbox);
         match self.task.await {
             Ok(Ok(shim)) => drop(shim.quit().await),
             // At worst the next daemon judges once more how it ended.
@@ -99,8 +99,8 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) -> Result<Shim, PathBuf> {
-        while let Some(command) = inbox.recv().await {
+    async fn run(mut self, mut inbox: Inbox) -> Result<Shim, PathBuf> {
+        while let Some(command) = inbox.next().await {
             match command {
                 Command::Launch { run, shape, signed } => {
                     if let Err(report) = self.launch(run, shape, signed).await {
@@ -108,7 +108,7 @@ impl Worker {
                     }
                 }
                 Command::Stop { rule } => self.stop(rule).await,
-                Command::EndOrphans { rule } => self.end_orphans(rule).await,
+                Command::EndOrphans { rule } => self.end_orphans(rule, &mut inbox).await,
                 Command::Acknowledge { run } => {
                     if let Some(shim) = &self.shim {
                         let _ = shim.acknowledge(run.0).await;
@@ -182,24 +182,34 @@ impl Worker {
     }
 
     /// After the connection to the shim was lost. A shim that lives after all is asked to end the unit; otherwise what
-    /// it left is found and ended here. Either way the unit is down afterwards, or it is not reported so.
-    async fn end_orphans(&mut self, rule: StopRule) {
-        self.shim = None;
-        let grace = Duration::from_millis(rule.grace_ms);
+    /// it left is found and ended here. Either way the unit is down afterwards, or it is not reported so: this goes on
+    /// for as long as something cannot be ended. An order to hurry is heard at once.
+    async fn end_orphans(&mut self, mut rule: StopRule, inbox: &mut Inbox) {
         loop {
-            let ended = if find::shim_lives(&self.directory) {
-                self.end_through_shim(rule).await
-            } else {
-                ov_supervise::end_orphans(&self.directory, rule.signal, grace).await.map(|()| true)
+            let ended = tokio::select! {
+                ended = self.try_to_end_orphans(rule) => ended,
+                newer = inbox.next_end() => {
+                    rule = newer;
+                    continue;
+                }
             };
             match ended {
                 Ok(true) => break,
                 Ok(false) => {}
                 Err(error) => tracing::error!("processes of unit {} are left and cannot be ended: {error}", self.unit),
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(END_AGAIN_AFTER).await;
         }
         self.report(UnitReport::OrphansGone).await;
+    }
+
+    async fn try_to_end_orphans(&mut self, rule: StopRule) -> Result<bool, SuperviseError> {
+        self.shim = None;
+        if find::shim_lives(&self.directory) {
+            return self.end_through_shim(rule).await;
+        }
+        let grace = Duration::from_millis(rule.grace_ms);
+        ov_supervise::end_orphans(&self.directory, rule.signal, grace).await.map(|()| true)
     }
 
     async fn end_through_shim(&mut self, rule: StopRule) -> Result<bool, SuperviseError> {

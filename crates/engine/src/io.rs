@@ -296,7 +296,7 @@ pub enum Effect {
         /// How.
         rule: StopRule,
     },
-    /// End what a dead shim left behind. The answer is `OrphansGone`.
+    /// End what a dead shim left behind. The answer is `OrphansGone`. Repeated with less grace to hurry.
     EndOrphans {
         /// Which unit.
         unit: UnitName,

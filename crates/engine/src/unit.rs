@@ -18,7 +18,7 @@ pub(crate) enum StopCause {
     Failing,
 }
 
-/// How far a stop was passed on.
+/// How far an order to end something was passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Told {
     /// Not yet.
@@ -45,7 +45,7 @@ pub(crate) enum Doing {
     /// Told to end.
     Stopping { pid: Option<u32>, launched_ms: u64, cause: StopCause, told: Told },
     /// Its shim died; what is left of it is being ended.
-    Lost { ran_ms: u64, failed: bool },
+    Lost { ran_ms: u64, failed: bool, told: Told },
 }
 
 /// How far a unit may go now.
@@ -106,7 +106,6 @@ pub(crate) struct Unit {
     failures: Failures,
     /// A failure whose fate is decided once the tree is empty.
     failed: Option<Failed>,
-    orphans_told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +126,6 @@ impl Unit {
             suspend_file: false,
             failures: Failures::default(),
             failed: None,
-            orphans_told: false,
         }
     }
 
@@ -157,7 +155,7 @@ impl Unit {
             }
             Found::Orphaned { run } => {
                 self.run = *run;
-                self.doing = Doing::Lost { ran_ms: 0, failed: true };
+                self.doing = Doing::Lost { ran_ms: 0, failed: true, told: Told::NotYet };
             }
         }
     }
@@ -264,15 +262,13 @@ impl Unit {
                 (now_ms.saturating_sub(launched_ms), cause == StopCause::Failing)
             }
         };
-        self.doing = Doing::Lost { ran_ms, failed };
-        self.orphans_told = false;
+        self.doing = Doing::Lost { ran_ms, failed, told: Told::NotYet };
         Meaning::Nothing
     }
 
     fn orphans_gone(&mut self) -> Meaning {
-        let Doing::Lost { ran_ms, failed } = self.doing else { return Meaning::Nothing };
+        let Doing::Lost { ran_ms, failed, .. } = self.doing else { return Meaning::Nothing };
         self.doing = Doing::Down;
-        self.orphans_told = false;
         if failed {
             self.failed = Some(Failed { status: None, ran_ms });
         }
@@ -361,23 +357,25 @@ impl Unit {
                 self.begin_stop(StopCause::Told);
                 self.send_stop(rules, gate)
             }
-            Doing::Stopping { told, .. } if told == Told::NotYet || (gate.hurry && told < Told::Hurriedly) => {
+            Doing::Stopping { told, .. } | Doing::Lost { told, .. }
+                if told == Told::NotYet || (gate.hurry && told < Told::Hurriedly) =>
+            {
                 self.send_stop(rules, gate)
-            }
-            Doing::Lost { .. } if !self.orphans_told => {
-                self.orphans_told = true;
-                let grace_ms = if gate.hurry { 0 } else { rules.stop.grace_ms };
-                Some(Command::EndOrphans(StopRule { grace_ms, ..rules.stop }))
             }
             _ => None,
         }
     }
 
     fn send_stop(&mut self, rules: &UnitRules, gate: Gate) -> Option<Command> {
-        let Doing::Stopping { told, .. } = &mut self.doing else { return None };
+        let (run, grace_ms) = (self.run, if gate.hurry { 0 } else { rules.stop.grace_ms });
+        let rule = StopRule { grace_ms, ..rules.stop };
+        let (told, command) = match &mut self.doing {
+            Doing::Stopping { told, .. } => (told, Command::Stop(run, rule)),
+            Doing::Lost { told, .. } => (told, Command::EndOrphans(rule)),
+            _ => return None,
+        };
         *told = if gate.hurry { Told::Hurriedly } else { Told::Gently };
-        let grace_ms = if gate.hurry { 0 } else { rules.stop.grace_ms };
-        Some(Command::Stop(self.run, StopRule { grace_ms, ..rules.stop }))
+        Some(command)
     }
 
     /// Whether no process of it is left.

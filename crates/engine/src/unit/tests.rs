@@ -30,8 +30,6 @@ fn every_doing() -> Vec<Doing> {
         Doing::BackOff { until_ms: 5_000 },
         Doing::Launching { since_ms: 10 },
         Doing::Ending { ran_ms: 3 },
-        Doing::Lost { ran_ms: 3, failed: true },
-        Doing::Lost { ran_ms: 3, failed: false },
     ];
     for ready in [true, false] {
         all.push(Doing::Up { pid: 7, since_ms: 10, ready });
@@ -39,6 +37,9 @@ fn every_doing() -> Vec<Doing> {
     for told in [Told::NotYet, Told::Gently, Told::Hurriedly] {
         for cause in [StopCause::Told, StopCause::Failing] {
             all.push(Doing::Stopping { pid: Some(7), launched_ms: 10, cause, told });
+        }
+        for failed in [true, false] {
+            all.push(Doing::Lost { ran_ms: 3, failed, told });
         }
     }
     all
@@ -152,7 +153,12 @@ fn commands_follow_from_state_and_gate_alone() {
             let hurriable = matches!(doing, Doing::Stopping { told: Told::Gently, .. }) && gate.hurry;
             let stops = (running && !gate.may_run && gate.may_stop) || untold || hurriable;
             assert_eq!(matches!(command, Some(Command::Stop(RunId(4), _))), stops, "{doing:?} {gate:?}");
-            if let Some(Command::Stop(_, rule)) = command {
+            let ends_orphans = match doing {
+                Doing::Lost { told, .. } => told == Told::NotYet || (told == Told::Gently && gate.hurry),
+                _ => false,
+            };
+            assert_eq!(matches!(command, Some(Command::EndOrphans(_))), ends_orphans, "{doing:?} {gate:?}");
+            if let Some(Command::Stop(_, rule) | Command::EndOrphans(rule)) = command {
                 assert_eq!(rule.grace_ms == 0, gate.hurry);
             }
             assert_eq!(unit.reconcile(&rules(), gate, 1_000), None, "a command is given once: {doing:?} {gate:?}");

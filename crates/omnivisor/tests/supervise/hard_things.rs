@@ -3,10 +3,10 @@
 use fakenode::lifecycle::{Step, read};
 use ov_testkit::{TestNode, is_alive, marked_processes, wait_until};
 use ov_types::api::UnitOrder;
-use ov_types::{ExitStatus, UnitState};
+use ov_types::{EventKind, ExitStatus, UnitState};
 use serde_json::json;
 
-use super::common::{control, kill, noted_pid, order, parent_of, started, starts, wait_for_starts};
+use super::common::{control, kill, noted_pid, order, parent_of, started, starts, wait_for_event, wait_for_starts};
 
 #[test]
 fn a_unit_that_was_sent_sigstop_is_stopped() {
@@ -104,6 +104,22 @@ fn what_a_killed_shim_leaves_is_killed_if_it_does_not_end() {
     node.wait_for_height(1);
     kill("KILL", parent_of(pid));
     came_back_alone(&mut node, pid);
+}
+
+#[test]
+fn a_hurried_stop_is_heard_while_what_a_killed_shim_left_has_its_grace() {
+    let mut node = started("", &["--ignore-term", "--quiet"], "[unit.main.stop]\ngrace = \"9m\"\n");
+    let pid = node.wait_for_up("main");
+    node.wait_for_height(1);
+    kill("KILL", parent_of(pid));
+    node.wait_for_state("main", UnitState::Stopping);
+    node.signal_daemon("TERM");
+    wait_for_event(&node, "the stop", |kind| matches!(kind, EventKind::DaemonStopping { .. }).then_some(()));
+    assert!(is_alive(pid), "it has its grace");
+    node.signal_daemon("TERM");
+    let exit = node.wait_for_exit();
+    assert!(exit.status.success(), "{}", exit.log);
+    assert!(marked_processes(node.home()).is_empty(), "processes are left");
 }
 
 #[test]
