@@ -3,12 +3,28 @@
 //! Everything that the drop-in and the adapter know about the family, as pure functions and data: its settings, names,
 //! files, and what they mean. Nothing here launches, writes or waits.
 
+mod check;
 mod duration;
+mod export;
+mod extras;
 mod list;
+mod load;
 mod names;
 mod plan;
+mod read;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod time_format;
 
+pub use check::{followed, names as check_names};
 pub use duration::{GoDuration, InvalidDuration};
+pub use export::{exported, shown};
+pub use extras::{ExitCodes, Extras, extras};
 pub use list::{InvalidList, ListedUpgrade, parse_csv, parse_inline};
+pub use load::{WrongSettings, load, told};
 pub use names::{GENESIS, Recase, UnusableName, escape, release_of, same};
 pub use plan::{InvalidPlan, PlanInfo, Queue};
+pub use read::{Environment, Reading, from_environment, from_file};
+pub use settings::Settings;
+pub use time_format::TimeFormat;

@@ -1,0 +1,100 @@
+//! What our drop-in can do and the original cannot: variables of our own, all of them off unless set.
+//!
+//! They stand in the environment only. The original's file keeps its keys, so that it can be given back to it.
+
+use ov_types::RestartPolicy;
+
+use super::read::Environment;
+
+/// Choices beyond the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extras {
+    /// When a node that ended by itself is launched again; the original leaves that to systemd.
+    pub restart: RestartPolicy,
+    /// How our own exit code tells of the node's.
+    pub exit_codes: ExitCodes,
+}
+
+/// How our own exit code tells of the node's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExitCodes {
+    /// 0 for 0, and 1 for anything else.
+    #[default]
+    Original,
+    /// The node's own code, and 128 with the signal's number for a signal.
+    Truthful,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        Self { restart: RestartPolicy::Never, exit_codes: ExitCodes::Original }
+    }
+}
+
+const RESTART: &str = "OMNIVISOR_RESTART";
+const EXIT_CODES: &str = "OMNIVISOR_EXIT_CODES";
+
+/// Reads the variables, and tells what is wrong with them.
+pub fn extras(environment: Environment<'_>) -> (Extras, Vec<String>) {
+    let mut problems = Vec::new();
+    let restart = choose(
+        RESTART,
+        environment,
+        &mut problems,
+        &[("never", RestartPolicy::Never), ("on-failure", RestartPolicy::OnFailure), ("always", RestartPolicy::Always)],
+    );
+    let exit_codes = choose(
+        EXIT_CODES,
+        environment,
+        &mut problems,
+        &[("original", ExitCodes::Original), ("truthful", ExitCodes::Truthful)],
+    );
+    let default = Extras::default();
+    let extras =
+        Extras { restart: restart.unwrap_or(default.restart), exit_codes: exit_codes.unwrap_or(default.exit_codes) };
+    (extras, problems)
+}
+
+fn choose<T: Copy>(
+    name: &str,
+    environment: Environment<'_>,
+    problems: &mut Vec<String>,
+    words: &[(&str, T)],
+) -> Option<T> {
+    let text = environment(name).filter(|text| !text.is_empty())?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    if found.is_none() {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        problems.push(format!("{name} must be one of {}, got {text:?}", known.join(", ")));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> (Extras, Vec<String>) {
+        extras(&|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned()))
+    }
+
+    #[test]
+    fn everything_is_off_unless_it_is_set() {
+        assert_eq!(read(&[]), (Extras::default(), Vec::new()));
+        assert_eq!(read(&[(RESTART, ""), (EXIT_CODES, "")]), (Extras::default(), Vec::new()));
+        let set = Extras { restart: RestartPolicy::OnFailure, exit_codes: ExitCodes::Truthful };
+        assert_eq!(read(&[(RESTART, "on-failure"), (EXIT_CODES, "truthful")]), (set, Vec::new()));
+    }
+
+    #[test]
+    fn all_wrong_words_are_told_with_the_right_ones() {
+        let (_, problems) = read(&[(RESTART, "sometimes"), (EXIT_CODES, "yes")]);
+        assert_eq!(
+            problems,
+            [
+                "OMNIVISOR_RESTART must be one of never, on-failure, always, got \"sometimes\"",
+                "OMNIVISOR_EXIT_CODES must be one of original, truthful, got \"yes\"",
+            ]
+        );
+    }
+}
