@@ -3,7 +3,9 @@
 //! Everything that the drop-in and the adapter know about the family, as pure functions and data: its settings, names,
 //! files, and what they mean. Nothing here launches, writes or waits.
 
+mod arguments;
 mod check;
+mod current;
 mod duration;
 mod export;
 mod extras;
@@ -16,8 +18,11 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod time_format;
+mod verdict;
 
+pub use arguments::{Purpose, command, flag_value, purpose, skip_heights, take_config};
 pub use check::{followed, names as check_names};
+pub use current::{APPLIED_FILE, AppliedPlan, applied, choose as choose_current};
 pub use duration::{GoDuration, InvalidDuration};
 pub use export::{exported, shown};
 pub use extras::{ExitCodes, Extras, extras};
@@ -28,3 +33,4 @@ pub use plan::{InvalidPlan, PlanInfo, Queue};
 pub use read::{Environment, Reading, from_environment, from_file};
 pub use settings::Settings;
 pub use time_format::TimeFormat;
+pub use verdict::{Author, Current, Evidence, Main, Meaning, Stale, meaning};
