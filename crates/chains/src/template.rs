@@ -45,6 +45,11 @@ impl Template {
         Self { parts: vec![text.into()] }
     }
 
+    /// A path below the folder of the release, letter for letter.
+    pub fn in_release(path: &str) -> Self {
+        Self { parts: vec![String::new(), format!("/{path}")] }
+    }
+
     /// Fills in what is known.
     pub fn parse(text: &str, places: &Places<'_>) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();

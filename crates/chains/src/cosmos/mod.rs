@@ -1,7 +1,8 @@
 //! Cosmos: nodes built with the Cosmos SDK, in the layout that Cosmovisor made the family's own.
 //!
 //! Everything that the drop-in and the adapter know about the family, as pure functions and data: its settings, names,
-//! files, and what they mean. Nothing here launches, writes or waits.
+//! files, and what they mean. [`shape()`] turns a home into a [`crate::NodeShape`]; nothing here launches, writes or
+//! waits.
 
 mod arguments;
 mod check;
@@ -12,9 +13,11 @@ mod extras;
 mod list;
 mod load;
 mod names;
+mod node_config;
 mod plan;
 mod read;
 mod settings;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod time_format;
@@ -29,8 +32,10 @@ pub use extras::{ExitCodes, Extras, extras};
 pub use list::{InvalidList, ListedUpgrade, parse_csv, parse_inline};
 pub use load::{WrongSettings, load, told};
 pub use names::{GENESIS, Recase, UnusableName, escape, release_of, same};
+pub use node_config::{NodeConfig, node_config};
 pub use plan::{InvalidPlan, PlanInfo, Queue};
 pub use read::{Environment, Reading, from_environment, from_file};
 pub use settings::Settings;
+pub use shape::shape;
 pub use time_format::TimeFormat;
 pub use verdict::{Author, Current, Evidence, Main, Meaning, Stale, meaning};

@@ -1,0 +1,248 @@
+//! A home in Cosmovisor's layout as a node to look after.
+//!
+//! The only place where settings become rules. Looks at the disk for what the node's own configuration says, changes
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+
+use ov_sys::Disk;
+use ov_types::{
+    BackOff, CrashLoop, EngineSettings, FailurePolicy, KeepMethod, ReleaseName, StallPolicy, StopRule, UnitName,
+    UnitRules, UpgradeRules, WhenLooping,
+};
+
+use super::arguments::flag_value;
+use super::check::followed;
+use super::extras::Extras;
+use super::names::GENESIS;
+use super::node_config::{NodeConfig, node_config};
+use super::settings::Settings;
+use crate::reload::Written;
+use crate::shape::{
+    HeightProbe, HomeLayout, KeepShape, LaunchShape, NodeProbes, NodeShape, Output, ProveShape, Retention, Scout,
+    SignerShape, Stdin, UnitShape,
+};
+use crate::template::Template;
+
+/// How long a node may take to end unless its operator says otherwise: long enough for its database.
+const GRACE_MS_DEFAULT: u64 = 30_000;
+const NODE_CONFIG_BYTES_MAX: u64 = 1 << 20;
+const SIGTERM: i32 = 15;
+
+/// The node of these settings, launched with these arguments.
+pub fn shape(disk: &dyn Disk, settings: &Settings, extras: Extras, arguments: &[String]) -> NodeShape {
+    let node_home = flag_value(arguments, "--home").map_or_else(|| PathBuf::from(&settings.home), PathBuf::from);
+    let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
+    let config = node_config(&String::from_utf8_lossy(&config), arguments);
+    let main = UnitName::main();
+    let unit = UnitShape {
+        launch: launch(settings, arguments),
+        readiness: None,
+        health: None,
+        suspend_file: None,
+        only_when: None,
+    };
+    let home = Path::new(&settings.home);
+    NodeShape {
+        name: home.file_name().map_or_else(|| settings.name.clone(), |name| name.to_string_lossy().into_owned()),
+        chain: "cosmos".to_owned(),
+        layout: layout(settings),
+        units: BTreeMap::from([(main.clone(), unit)]),
+        engine: engine(settings, extras, main, &config),
+        probes: probes(&config),
+        scouts: vec![Scout::PlanFile { path: settings.plan_file(), on_failure: FailurePolicy::Hold }],
+        on_failure: FailurePolicy::Hold,
+        keep: keep(settings),
+        migrate: None,
+        prove: ProveShape { soak_ms: 5_000, within_ms: 120_000 },
+        signer: signer(disk, &node_home, &config),
+        webhooks: Vec::new(),
+        metrics_listen: None,
+        snapshots: Retention { keep_last: 2, keep_for_ms: None, max_bytes: None },
+        releases_keep_last: u32::MAX,
+        written: Written::default(),
+    }
+}
+
+fn layout(settings: &Settings) -> HomeLayout {
+    let layout = HomeLayout::of_home(Path::new(&settings.home));
+    // A name that is one: it is written here.
+    let genesis = ReleaseName::new(GENESIS).ok();
+    HomeLayout {
+        releases: settings.upgrades(),
+        placed: genesis.map(|genesis| (genesis, settings.genesis())).into_iter().collect(),
+        current: settings.current(),
+        data: settings.data(),
+        snapshots: layout.state.join("snapshots"),
+        ..layout
+    }
+}
+
+fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {
+    LaunchShape {
+        program: Template::in_release(&format!("bin/{}", settings.name)),
+        args: arguments.iter().map(Template::literal).collect(),
+        env: Vec::new(),
+        env_files: Vec::new(),
+        inherit_env: true,
+        cwd: Template::literal(settings.root().to_string_lossy()),
+        user: None,
+        group: None,
+        umask: None,
+        limits: Vec::new(),
+        stdin: Stdin::Inherit,
+        output: Output::Inherit,
+        nice: None,
+        oom_score_adjust: None,
+        notify: false,
+    }
+}
+
+fn engine(settings: &Settings, extras: Extras, main: UnitName, config: &NodeConfig) -> EngineSettings {
+    let grace_ms = match settings.shutdown_grace.ms() {
+        0 => GRACE_MS_DEFAULT,
+        given => given,
+    };
+    let rules = UnitRules {
+        restart: extras.restart,
+        forbidden_exits: Vec::new(),
+        back_off: BackOff { first_ms: 1_000, max_ms: 60_000, jitter_percent: 20, reset_after_ms: 60_000 },
+        crash_loop: CrashLoop { count: 5, within_ms: 120_000, then: WhenLooping::Park },
+        after: Vec::new(),
+        stop: StopRule { signal: SIGTERM, grace_ms },
+        has_readiness: false,
+        ready_within_ms: None,
+        restart_when_unhealthy: false,
+    };
+    EngineSettings {
+        units: BTreeMap::from([(main, rules)]),
+        upgrade: UpgradeRules {
+            keep: !settings.skip_backup,
+            migrate: false,
+            stop_within_ms: grace_ms.saturating_add(60_000),
+            start_within_ms: 600_000,
+            prove_exits_max: 2,
+            retry_first_ms: 10_000,
+            retry_max_ms: 600_000,
+        },
+        stall: config.rpc.as_ref().map(|_| StallPolicy { within_ms: 300_000, restart: false }),
+        has_scouts: true,
+        seed: seed(&settings.home),
+    }
+}
+
+fn probes(config: &NodeConfig) -> NodeProbes {
+    let pointer = "/result/sync_info/latest_block_height".to_owned();
+    let height = config.rpc.as_ref().map(|rpc| HeightProbe::Http { url: format!("http://{rpc}/status"), pointer });
+    NodeProbes { height, height_every_ms: 1_000, version: None, timeout_ms: 5_000 }
+}
+
+fn keep(settings: &Settings) -> KeepShape {
+    KeepShape {
+        method: if settings.skip_backup { KeepMethod::Off } else { KeepMethod::Auto },
+        // Tables of LevelDB, and of RocksDB and Pebble.
+        write_once: vec!["*.ldb".to_owned(), "*.sst".to_owned()],
+        // Who holds the database open is a matter of the moment.
+        exclude: vec!["LOCK".to_owned()],
+        format_file: None,
+    }
+}
+
+/// The key lies where every node of the family has it, unless somebody else holds it.
+fn signer(disk: &dyn Disk, node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
+    let key = node_home.join("config/priv_validator_key.json");
+    let is_there = followed(disk, &key).is_ok_and(|found| found.is_some());
+    (is_there && !config.has_remote_signer)
+        .then(|| SignerShape { key: Some(key), sign_state: Some(node_home.join("data/priv_validator_state.json")) })
+}
+
+/// A number that differs from node to node, also where many hosts have the same home.
+fn seed(home: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (ov_sys::host::host_facts().host_name, home).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ov_sys::RealDisk;
+    use ov_types::RestartPolicy;
+
+    fn settings(home: &Path) -> Settings {
+        let home = home.to_str().unwrap().to_owned();
+        Settings { backup_dir: home.clone(), home, name: "simd".to_owned(), ..Settings::default() }
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_layout_is_the_originals_and_our_state_lies_apart() {
+        let settings = settings(Path::new("/home/node"));
+        let node = shape(&RealDisk, &settings, Extras::default(), &words("start --x {home}"));
+        assert_eq!(node.layout.state, Path::new("/home/node/.omnivisor"));
+        assert_eq!(node.layout.current, Path::new("/home/node/cosmovisor/current"));
+        assert_eq!(node.layout.releases, Path::new("/home/node/cosmovisor/upgrades"));
+        let genesis = ReleaseName::new("genesis").unwrap();
+        assert_eq!(node.layout.placed[&genesis], Path::new("/home/node/cosmovisor/genesis"));
+        let main = &node.units[&UnitName::main()].launch;
+        let release = Path::new("/home/node/cosmovisor/upgrades/v2");
+        assert_eq!(main.program.fill_path(release), release.join("bin/simd"));
+        assert_eq!(main.args.iter().map(|arg| arg.fill(release)).collect::<Vec<_>>(), ["start", "--x", "{home}"]);
+        assert_eq!(main.cwd.as_literal(), Some("/home/node/cosmovisor"));
+        assert_eq!((main.stdin, &main.output), (Stdin::Inherit, &Output::Inherit));
+        assert_eq!(node.chain, "cosmos");
+        let scout = Scout::PlanFile { path: settings.plan_file(), on_failure: FailurePolicy::Hold };
+        assert_eq!(node.scouts, [scout]);
+    }
+
+    #[test]
+    fn the_rules_are_those_of_the_settings() {
+        let mut settings = settings(Path::new("/home/node"));
+        let rules = |settings: &Settings, extras: Extras| {
+            let node = shape(&RealDisk, settings, extras, &words("start"));
+            let main = node.engine.units[&UnitName::main()].clone();
+            (main.restart, main.stop, node.keep.method, node.engine.upgrade.keep)
+        };
+        let stop = StopRule { signal: 15, grace_ms: 30_000 };
+        let by_default = rules(&settings, Extras::default());
+        assert_eq!(by_default, (RestartPolicy::Never, stop, KeepMethod::Auto, true));
+        settings.shutdown_grace = "2m".parse().unwrap();
+        settings.skip_backup = true;
+        let extras = Extras { restart: RestartPolicy::OnFailure, ..Extras::default() };
+        let stop = StopRule { signal: 15, grace_ms: 120_000 };
+        assert_eq!(rules(&settings, extras), (RestartPolicy::OnFailure, stop, KeepMethod::Off, false));
+    }
+
+    #[test]
+    fn the_node_itself_tells_where_it_answers_and_who_signs() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = settings(home.path());
+        let look = |line: &str| shape(&RealDisk, &settings, Extras::default(), &words(line));
+        let asked = |node: &NodeShape| match &node.probes.height {
+            Some(HeightProbe::Http { url, .. }) => Some(url.clone()),
+            _ => None,
+        };
+        let new = look("start");
+        assert_eq!(asked(&new).as_deref(), Some("http://127.0.0.1:26657/status"));
+        assert_eq!(new.signer, None);
+
+        let config = home.path().join("config");
+        std::fs::create_dir(&config).unwrap();
+        std::fs::write(config.join("config.toml"), "[rpc]\nladdr = \"tcp://127.0.0.1:7\"").unwrap();
+        std::fs::write(config.join("priv_validator_key.json"), "{}").unwrap();
+        let node = look("start");
+        assert_eq!(asked(&node).as_deref(), Some("http://127.0.0.1:7/status"));
+        assert_eq!(node.signer.unwrap().key, Some(config.join("priv_validator_key.json")));
+        assert_eq!(look("start --home /elsewhere").signer, None);
+        let silent = look("start --rpc.laddr unix:///x");
+        assert_eq!((asked(&silent), silent.engine.stall), (None, None));
+
+        std::fs::write(config.join("config.toml"), "priv_validator_laddr = \"tcp://0.0.0.0:1\"").unwrap();
+        assert_eq!(look("start").signer, None);
+    }
+}
