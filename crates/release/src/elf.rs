@@ -3,7 +3,6 @@
 //! Only headers and the tables of the dynamic linker are read, in pieces: programs are hundreds of megabytes. The
 //! bytes are not trusted: every table has a bound, and no input makes this panic or loop.
 
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionTable};
 use object::read::{ReadCache, ReadCacheOps, ReadRef, StringTable};
 use object::{Endian, Endianness, FileKind};
-use ov_sys::disk::{Disk, Reader};
+use ov_sys::disk::Disk;
 
 /// The largest single table that is read.
 const TABLE_LEN_MAX: u64 = 16 << 20;
@@ -53,8 +52,9 @@ pub struct ElfFacts {
 }
 
 /// Reads the ELF facts of a file.
-pub(crate) fn read(disk: &dyn Disk, path: &Path, len: u64) -> Result<ElfFacts, ElfError> {
-    let cache = ReadCache::new(Forward { disk, path, len, reader: None, at: 0 });
+pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Result<ElfFacts, ElfError> {
+    // What cannot be opened has no header to find; whoever looks for a script next says why.
+    let cache = ReadCache::new(disk.open(path).map_err(|_| ElfError::NotElf)?);
     parse_any(Bounded(&cache))
 }
 
@@ -224,42 +224,5 @@ impl<'data, O: ReadCacheOps> ReadRef<'data> for Bounded<'data, O> {
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
         self.0.read_bytes_at_until(range, delimiter)
-    }
-}
-
-/// Seeking over a reader that only goes forwards: back is opening anew.
-struct Forward<'disk> {
-    disk: &'disk dyn Disk,
-    path: &'disk Path,
-    len: u64,
-    reader: Option<Box<dyn Reader>>,
-    at: u64,
-}
-
-impl ReadCacheOps for Forward<'_> {
-    fn len(&mut self) -> Result<u64, ()> {
-        Ok(self.len)
-    }
-
-    fn seek(&mut self, to: u64) -> Result<u64, ()> {
-        if self.reader.is_none() || to < self.at {
-            self.reader = Some(self.disk.open(self.path).map_err(|_| ())?);
-            self.at = 0;
-        }
-        let mut skipped = self.reader.as_mut().ok_or(())?.take(to - self.at);
-        self.at += std::io::copy(&mut skipped, &mut std::io::sink()).map_err(|_| ())?;
-        if self.at == to { Ok(to) } else { Err(()) }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ()> {
-        let count = self.reader.as_mut().ok_or(())?.read(buffer).map_err(|_| ())?;
-        self.at += count as u64;
-        Ok(count)
-    }
-
-    fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), ()> {
-        self.reader.as_mut().ok_or(())?.read_exact(buffer).map_err(|_| ())?;
-        self.at += buffer.len() as u64;
-        Ok(())
     }
 }

@@ -62,7 +62,7 @@ fn examine_as(disk: &dyn Disk, program: &Path, host: &Host, digest: impl Fn(&Pat
     let mut findings = vec![executable(program, &facts), owner(program, &facts)];
     findings.extend(noexec(disk, program, &end));
     findings.push(digest(&end));
-    match elf::read(disk, &end, facts.len) {
+    match elf::read(disk, &end) {
         Ok(elf) => findings.extend(examine_elf(disk, program, &end, &elf, host)),
         Err(ElfError::NotElf) => findings.push(script(disk, program, &end)),
         Err(ElfError::Damaged(why)) => {
@@ -278,8 +278,7 @@ fn show_version((major, minor, patch): (u32, u32, u32)) -> String {
 /// A program whose loader lies in another release dies when that release is pruned.
 fn other_release(disk: &dyn Disk, layout: &Layout, name: &ReleaseName, program: &Path) -> Option<Finding> {
     let end = tree::resolve(disk, program).ok()?;
-    let len = disk.facts(&end).ok()??.len;
-    let interpreter = elf::read(disk, &end, len).ok()?.interpreter?;
+    let interpreter = elf::read(disk, &end).ok()?.interpreter?;
     if !interpreter.starts_with(&layout.releases) || interpreter.starts_with(layout.directory(name)) {
         return None;
     }

@@ -97,7 +97,7 @@ fn candidate(disk: &dyn Disk, name: &str, folders: &[PathBuf], program: &ElfFact
         if facts.kind != Kind::File {
             return None;
         }
-        let of_library = elf::read(disk, &path, facts.len).ok()?;
+        let of_library = elf::read(disk, &path).ok()?;
         let same = (of_library.machine, of_library.is_64, of_library.is_little)
             == (program.machine, program.is_64, program.is_little);
         same.then_some((path, of_library))

@@ -72,9 +72,9 @@ pub trait Tail: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A file open for reading in pieces.
-pub trait Reader: io::Read + Send {}
-impl<T: io::Read + Send> Reader for T {}
+/// A file open for reading in pieces, from wherever they are wanted.
+pub trait Reader: io::Read + io::Seek + Send {}
+impl<T: io::Read + io::Seek + Send> Reader for T {}
 
 /// A file being written, from the beginning.
 pub trait Writer: io::Write + Send {

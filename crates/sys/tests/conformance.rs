@@ -2,7 +2,7 @@
 //! other; and random operations that must answer alike on both.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -96,6 +96,25 @@ fn a_read_has_a_limit() {
         place.disk.open(&place.path("a")).unwrap().take(3).read_to_string(&mut text).unwrap();
         assert_eq!(text, "123");
         assert_eq!(kind(place.disk.open(&place.root)), ErrorKind::IsADirectory);
+    });
+}
+
+#[test]
+fn a_reader_goes_where_it_is_sent() {
+    on_both(|place| {
+        place.write("a", b"0123456789").unwrap();
+        let mut reader = place.disk.open(&place.path("a")).unwrap();
+        let mut at = |to| {
+            let at = reader.seek(to).unwrap();
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            (at, text)
+        };
+        assert_eq!(at(SeekFrom::End(-3)), (7, "789".to_owned()));
+        assert_eq!(at(SeekFrom::Start(8)), (8, "89".to_owned()));
+        assert_eq!(at(SeekFrom::Current(-1)), (9, "9".to_owned()));
+        assert_eq!(at(SeekFrom::Start(12)), (12, String::new()));
+        assert_eq!(kind(reader.seek(SeekFrom::Current(-13))), ErrorKind::InvalidInput);
     });
 }
 

@@ -92,6 +92,22 @@ impl io::Read for Handle {
     }
 }
 
+impl io::Seek for Handle {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let (from, by) = match to {
+            io::SeekFrom::Start(to) => (to, 0),
+            io::SeekFrom::Current(by) => (self.offset as u64, by),
+            io::SeekFrom::End(by) => {
+                let len = self.with(Class::Read, |state, id, fate| fate.finish(state.tree.file(id)?.seen().len()))?;
+                (len as u64, by)
+            }
+        };
+        let offset = from.checked_add_signed(by).ok_or(Errno::INVAL)?;
+        self.offset = usize::try_from(offset).map_err(|_| Errno::OVERFLOW)?;
+        Ok(offset)
+    }
+}
+
 impl State {
     /// What a read of the file returns.
     pub(super) fn readable(&self, id: Id) -> io::Result<&[u8]> {
