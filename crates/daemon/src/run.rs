@@ -7,6 +7,7 @@ use std::time::Duration;
 use ov_chains::NodeShape;
 use ov_supervise::ShimProgram;
 use ov_sys::disk::Lock;
+use ov_sys::terminal::TerminalSettings;
 use ov_sys::{Clock, Disk, RealClock, RealDisk, durable};
 use ov_types::{ExitCode, Problem};
 use tokio::signal::unix::{SignalKind, signal};
@@ -97,6 +98,7 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
     let server = tokio::spawn(api::serve(listeners, handle.clone(), async {
         let _ = closed.await;
     }));
+    let terminal = TerminalSettings::of_input();
     let ended = keep(options, shape, core, (disk, clock), handle, requests, manager).await;
     drop(close);
     tidier.abort();
@@ -104,6 +106,9 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
     let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     // While the home is still ours: questions that nobody waits for any more, hooks that the next daemon tries again.
     ov_sys::process::end_all();
+    if let Some(terminal) = terminal {
+        terminal.give_back();
+    }
     ended
 }
 

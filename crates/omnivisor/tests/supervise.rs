@@ -22,4 +22,5 @@ mod supervise {
     mod stopping;
     mod suspending;
     mod systemd;
+    mod terminal;
 }

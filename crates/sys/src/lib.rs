@@ -13,6 +13,7 @@ pub mod process;
 mod random;
 mod real_disk;
 pub mod sim_disk;
+pub mod terminal;
 
 pub use clock::{Clock, RealClock, SimClock};
 pub use disk::Disk;

@@ -79,7 +79,7 @@ pub(super) fn compose(
         limits: limits(launch),
         nice: launch.nice,
         oom_score_adjust: launch.oom_score_adjust,
-        inherit_stdin: launch.stdin == Stdin::Inherit,
+        inherit_stdin: launch.stdin == Stdin::Inherit && ov_sys::terminal::may_read_input(),
         output: output(launch),
         cgroup: cgroup::of_unit(disk, unit_directory, unit),
         leases,

@@ -45,7 +45,8 @@ pub(crate) struct Unit {
     /// if not given.
     #[schemars(schema_with = "formats::oom_score_adjust")]
     pub(crate) oom_score_adjust: Option<i32>,
-    /// What it reads: `null` is nothing, `inherit` what the daemon would read.
+    /// What it reads: `null` is nothing, `inherit` what the daemon would read. Of a terminal that is so while the daemon
+    /// is in its foreground; its signals, such as that of Ctrl-C, go to the daemon alone, which then stops the units.
     #[schemars(schema_with = "formats::stdin")]
     pub(crate) stdin: StdinWord,
     /// Where its output goes: `pump` into rotated files, `inherit` where the daemon's own goes.
