@@ -21,6 +21,7 @@ pub mod request;
 mod reserve;
 mod run;
 pub mod scout;
+mod source;
 pub mod steps;
 pub mod systemd;
 pub mod tidy_up;
@@ -29,6 +30,7 @@ pub mod watch;
 
 pub use crash_points::crash_points;
 pub use run::{Ended, RunOptions, run};
+pub use source::{ConfigurationFile, ShapeSource};
 pub use units::doubt_about_signing;
 
 /// The version of this program.

@@ -18,7 +18,7 @@ use ov_engine::{Found, Input, Order, UnitReport};
 use ov_supervise::ShimEvent;
 use ov_sys::{Clock, Disk};
 use ov_types::api::{Acknowledged, Refusal};
-use ov_types::{EventKind, Height, Moment, PlanId, RunId, UnitName};
+use ov_types::{EventKind, ExitStatus, Height, Moment, PlanId, RunId, UnitName};
 use ov_vault::SignState;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -27,6 +27,7 @@ use crate::core::{Core, CoreError};
 use crate::crash_points::CrashPoint;
 use crate::live::Live;
 use crate::request::{NodeHandle, Reply, Request};
+use crate::source::ShapeSource;
 use crate::systemd::ServiceManager;
 use crate::units::{Command, Discovered, Ground, Said, UnitTask, Watchers, discover, may_run};
 use crate::watch::Watch;
@@ -55,6 +56,8 @@ pub(crate) enum Message {
 pub(crate) enum End {
     /// Everything is down.
     Stopped,
+    /// Everything is down, since main ended and the daemon lives no longer than main.
+    MainEnded(Option<ExitStatus>),
     /// The units go on running.
     Left,
     /// The units go on running, and this program takes over.
@@ -117,7 +120,7 @@ pub(crate) struct Keeper {
     webhooks: Option<crate::notify::Webhooks>,
     started: Moment,
     end: Option<End>,
-    config: Option<PathBuf>,
+    source: Arc<dyn ShapeSource>,
 }
 
 /// What the keeper is made of.
@@ -130,12 +133,12 @@ pub(crate) struct Parts {
     pub(crate) manager: ServiceManager,
     pub(crate) ground: Ground,
     pub(crate) messages: mpsc::Sender<Message>,
-    pub(crate) config: Option<PathBuf>,
+    pub(crate) source: Arc<dyn ShapeSource>,
 }
 
 impl Keeper {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { shape, core, disk, clock, handle, manager, ground, messages, config } = parts;
+        let Parts { shape, core, disk, clock, handle, manager, ground, messages, source } = parts;
         let watch = Watch::new(Arc::clone(&disk), watched_files(&shape), POLL_EVERY);
         let started = clock.now();
         Self {
@@ -156,7 +159,7 @@ impl Keeper {
             webhooks: None,
             started,
             end: None,
-            config,
+            source,
         }
     }
 
@@ -425,11 +428,12 @@ impl Keeper {
     // ---- the end -------------------------------------------------------------------------------------------------
 
     async fn leave(self, end: &End) {
-        if *end != End::Stopped {
+        let is_down = matches!(end, End::Stopped | End::MainEnded(_));
+        if !is_down {
             self.handle.events.push(EventKind::DaemonStopping { units_stay: true }, self.clock.now());
         }
         for (_, here) in self.units {
-            if *end == End::Stopped {
+            if is_down {
                 here.task.close().await;
             }
         }

@@ -9,7 +9,7 @@ use ov_supervise::ShimProgram;
 use ov_sys::disk::Lock;
 use ov_sys::terminal::TerminalSettings;
 use ov_sys::{Clock, Disk, RealClock, RealDisk, durable};
-use ov_types::{ExitCode, Problem};
+use ov_types::{ExitCode, ExitStatus, Problem};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -20,17 +20,16 @@ use crate::metrics::Metrics;
 use crate::node::{End, Inbox, Keeper, MESSAGES_MAX, Parts, Signal};
 use crate::request::NodeHandle;
 use crate::reserve::Reserve;
+use crate::source::ShapeSource;
 use crate::systemd::ServiceManager;
 use crate::tidy_up::tidy_up;
 use crate::units::Ground;
 
-/// What `omnivisor run` is told.
+/// What a daemon is told.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// The node's home.
-    pub home: PathBuf,
-    /// Its configuration, if not at the usual place.
-    pub config: Option<PathBuf>,
+    /// Where it learns what the node is, now and at each reload.
+    pub source: Arc<dyn ShapeSource>,
     /// Our own program file, which is also the shim.
     pub program: PathBuf,
 }
@@ -40,6 +39,8 @@ pub struct RunOptions {
 pub enum Ended {
     /// As told; nothing runs, or the units were to stay.
     Well,
+    /// Main ended, and the daemon lives no longer than main. How, if anybody saw it.
+    MainEnded(Option<ExitStatus>),
     /// It could not begin, or not go on. What an operator should see, and the exit code.
     Badly(Problem, ExitCode),
     /// Another program file is to take over, with the same arguments.
@@ -61,6 +62,7 @@ pub fn run(options: &RunOptions) -> Ended {
     });
     match ended {
         Ok(End::Stopped | End::Left) => Ended::Well,
+        Ok(End::MainEnded(status)) => Ended::MainEnded(status),
         Ok(End::Replaced(program)) => Ended::Replaced(program),
         Err((problem, code)) => Ended::Badly(problem, code),
     }
@@ -74,8 +76,8 @@ type Failure = (Problem, ExitCode);
 async fn look_after(options: &RunOptions) -> Result<End, Failure> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let shape = ov_chains::load(&*disk, &options.home, options.config.as_deref())
-        .map_err(|error| (error.problem().state("nothing was started"), ExitCode::Configuration))?;
+    let shape = options.source.shape(&*disk);
+    let shape = shape.map_err(|problem| (problem.state("nothing was started"), ExitCode::Configuration))?;
     let _lock = take_home(&*disk, &shape)?;
     tidy_up(&*disk, &*clock, &shape).map_err(|problem| (problem.state("nothing was started"), ExitCode::Failed))?;
     let events = EventLog::open(Arc::clone(&disk), &shape.layout.events())
@@ -136,7 +138,7 @@ async fn keep(
     let (messages_in, messages) = mpsc::channel(MESSAGES_MAX);
     let (shims_in, shims) = mpsc::channel(MESSAGES_MAX);
     let (reports_in, reports) = mpsc::channel(MESSAGES_MAX);
-    let signals = listen_to_signals().map_err(|error| cannot("listen to signals", &options.home, &error))?;
+    let signals = listen_to_signals().map_err(|error| cannot("listen to signals for", &shape.layout.home, &error))?;
     let shim = ShimProgram {
         program: options.program.clone(),
         arguments: vec!["shim".into()],
@@ -153,7 +155,7 @@ async fn keep(
         manager,
         ground,
         messages: messages_in,
-        config: options.config.clone(),
+        source: Arc::clone(&options.source),
     };
     let inbox = Inbox { requests, messages, shims, reports, signals };
     Keeper::new(parts).run(inbox).await.map_err(|error| {

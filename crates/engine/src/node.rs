@@ -11,6 +11,7 @@ use crate::unit::{Doing, Unit};
 use crate::{Action, Effect, Input, Pace, Wish};
 
 mod happened;
+pub(crate) mod lifetime;
 mod units;
 mod upgrades;
 
@@ -58,6 +59,7 @@ pub struct Node {
     pub(crate) hurry: bool,
     pub(crate) shutdown_since_ms: u64,
     exit_told: bool,
+    farewell: lifetime::Farewell,
     pub(crate) pause: Option<Pause>,
     height: Option<(Height, u64)>,
     pace: Pace,
@@ -111,6 +113,7 @@ impl Node {
             hurry: false,
             shutdown_since_ms: 0,
             exit_told: false,
+            farewell: lifetime::Farewell::Told,
             pause: None,
             height: None,
             pace: Pace::default(),
@@ -175,6 +178,7 @@ impl Node {
             let before = self.actions.len();
             self.settle_units();
             self.watch_height();
+            self.end_when_over();
             self.advance_upgrades();
             self.reconcile_units();
             if self.actions.len() == before {

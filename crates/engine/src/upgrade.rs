@@ -67,6 +67,7 @@ pub fn steps_for(plan: &Plan, rules: &UpgradeRules) -> Vec<Step> {
         .filter(|step| match step {
             Step::Keep => plan.keep && rules.keep,
             Step::Migrate => rules.migrate,
+            Step::Start | Step::Prove => rules.relaunch,
             _ => true,
         })
         .collect()

@@ -1,8 +1,9 @@
 //! What the program takes from the daemon's crate: the daemon itself, and what can be learned without one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ov_daemon::{Ended, RunOptions, offline};
+use ov_daemon::{ConfigurationFile, Ended, RunOptions, offline};
 use ov_types::api::{DoctorReport, HistoryEntry};
 use ov_types::{ExitCode, PlanId, Problem, ReleaseName};
 
@@ -31,9 +32,9 @@ pub(crate) fn first_release(home: &Path, release: &ReleaseName, source: &Path) -
 /// Looks after the node until told to end.
 pub(crate) fn run(home: &Path) -> Result<(), Failure> {
     log_to_stderr();
-    let options = RunOptions { home: home.to_owned(), config: None, program: own_program() };
-    match ov_daemon::run(&options) {
-        Ended::Well => Ok(()),
+    let source = Arc::new(ConfigurationFile { home: home.to_owned(), file: None });
+    match ov_daemon::run(&RunOptions { source, program: own_program() }) {
+        Ended::Well | Ended::MainEnded(_) => Ok(()),
         Ended::Badly(problem, exit) => Err(Failure::new(exit, problem)),
         Ended::Replaced(program) => {
             let error = ov_sys::process::become_program(&program, std::env::args_os().skip(1));

@@ -27,8 +27,8 @@ pub use plan::{FailurePolicy, Origin, Plan, Trigger};
 pub use problem::{Lasting, Problem};
 pub use record::Record;
 pub use settings::{
-    BackOff, CrashLoop, EngineSettings, KeepMethod, RestartPolicy, StallPolicy, StartAfter, StartWhen, StopRule,
-    UnitRules, UpgradeRules, WhenLooping,
+    BackOff, CrashLoop, EngineSettings, KeepMethod, Lifetime, RestartPolicy, StallPolicy, StartAfter, StartWhen,
+    StopRule, UnitRules, UpgradeRules, WhenLooping,
 };
 pub use span::{ByteSize, InvalidSpan, Span, counted};
 pub use step::{Direction, Step};

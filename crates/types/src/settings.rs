@@ -138,6 +138,17 @@ pub enum KeepMethod {
     Off,
 }
 
+/// How long a daemon looks after its node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lifetime {
+    /// Until it is told to end.
+    #[default]
+    Standing,
+    /// Until main has ended by itself, its rules leave it down, and no upgrade is to launch it again.
+    Main,
+}
+
 /// The rules for upgrades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpgradeRules {
@@ -145,6 +156,10 @@ pub struct UpgradeRules {
     pub keep: bool,
     /// Whether there is a hook that prepares the data.
     pub migrate: bool,
+    /// Whether the new release is launched and proven. Otherwise the upgrade is over with the switch, and so is the
+    /// daemon: the next one launches what `current` names then.
+    #[serde(default = "yes")]
+    pub relaunch: bool,
     /// All units must be down this long after they were told to stop.
     pub stop_within_ms: u64,
     /// The new release must run this long after the switch.
@@ -168,6 +183,13 @@ pub struct EngineSettings {
     pub stall: Option<StallPolicy>,
     /// Whether plans can appear by themselves: then the scouts are asked before main is launched again.
     pub has_scouts: bool,
+    /// How long the daemon looks after the node.
+    #[serde(default)]
+    pub lifetime: Lifetime,
     /// Mixed into the jitter, so that nodes differ.
     pub seed: u64,
+}
+
+fn yes() -> bool {
+    true
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use ov_sys::Disk;
 use ov_types::{
-    BackOff, CrashLoop, EngineSettings, FailurePolicy, KeepMethod, ReleaseName, StallPolicy, StopRule, UnitName,
-    UnitRules, UpgradeRules, WhenLooping,
+    BackOff, CrashLoop, EngineSettings, FailurePolicy, KeepMethod, Lifetime, ReleaseName, StallPolicy, StopRule,
+    UnitName, UnitRules, UpgradeRules, WhenLooping,
 };
 
 use super::arguments::flag_value;
@@ -121,6 +121,7 @@ fn engine(settings: &Settings, extras: Extras, main: UnitName, config: &NodeConf
         upgrade: UpgradeRules {
             keep: !settings.skip_backup,
             migrate: false,
+            relaunch: settings.restart_after_upgrade,
             stop_within_ms: grace_ms.saturating_add(60_000),
             start_within_ms: 600_000,
             prove_exits_max: 2,
@@ -129,6 +130,7 @@ fn engine(settings: &Settings, extras: Extras, main: UnitName, config: &NodeConf
         },
         stall: config.rpc.as_ref().map(|_| StallPolicy { within_ms: 300_000, restart: false }),
         has_scouts: true,
+        lifetime: Lifetime::Main,
         seed: seed(&settings.home),
     }
 }

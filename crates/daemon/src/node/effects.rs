@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ov_chains::shape::Output;
-use ov_engine::{Effect, Input, StepCall, StepReport};
+use ov_engine::{Effect, Farewell, Input, StepCall, StepReport};
 use ov_types::{Direction, EventKind, PlanId, Problem, RunId, Step, UnitName};
 use ov_vault::SignState;
 
@@ -30,7 +30,12 @@ impl Keeper {
                 Effect::AbandonStep { plan } => self.abandon_step(plan),
                 Effect::Tell(kind) => self.push(kind),
                 Effect::Paused => self.begin_job()?,
-                Effect::Exit => self.end = Some(End::Stopped),
+                Effect::Exit => {
+                    self.end = Some(match self.core.node().farewell() {
+                        Farewell::Told | Farewell::Upgraded => End::Stopped,
+                        Farewell::MainEnded(status) => End::MainEnded(status),
+                    });
+                }
             }
         }
         self.show_live();

@@ -329,11 +329,10 @@ impl Keeper {
 
     /// Reads the configuration again: all of it holds, or none.
     pub(super) fn reload(&mut self) -> Result<Answer<ReloadReport>, CoreError> {
-        let loaded = ov_chains::load(&*self.disk, &self.shape.layout.home, self.config.as_deref());
-        let shape = match loaded {
+        let shape = match self.source.shape(&*self.disk) {
             Ok(shape) => shape,
-            Err(error) => {
-                let problem = error.problem().state("the earlier configuration stays in force; nothing was changed");
+            Err(problem) => {
+                let problem = problem.state("the earlier configuration stays in force; nothing was changed");
                 self.refuse_configuration(&problem);
                 return Ok(Err(Refusal { problem, exit_code: ExitCode::Configuration.number() }));
             }

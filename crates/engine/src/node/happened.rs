@@ -23,6 +23,7 @@ impl Node {
             unit.found(found, rules, self.now.monotonic_ms);
         }
         self.found = true;
+        self.begin_lifetime();
         self.consult();
     }
 
@@ -139,6 +140,9 @@ impl Node {
             }
             return;
         }
+        if self.is_under_way(wish) {
+            return;
+        }
         // A person prepared this very release and the node now says that it halts for it: one upgrade, not two.
         let waiting = |entry: &&Entry| !entry.is_over() && !entry.is_in_window() && entry.plan.release == wish.release;
         let prepared = self.ledger.entries().find(waiting).map(|entry| entry.plan.id);
@@ -148,6 +152,24 @@ impl Node {
         }
         self.take_back(&wish.origin);
         self.add_plan(wish);
+    }
+
+    /// Whether what a scout saw is being carried out already, by whatever plan. A node that runs the release of an
+    /// upgrade which is being proven, and halts for the next one, has shown what there was to prove.
+    fn is_under_way(&mut self, wish: &Wish) -> bool {
+        let same = |entry: &Entry| entry.plan.release == wish.release && !entry.is_going_back();
+        if self.ledger.entries().any(|entry| entry.is_in_window() && same(entry)) {
+            return true;
+        }
+        if let (Trigger::Halt { height }, Some(proven)) = (wish.trigger, self.in_flight_at(Step::Prove)) {
+            let began = self.ledger.entry(proven).and_then(|entry| entry.plan.trigger.height());
+            if began.is_none_or(|began| began < height) {
+                self.effect(Effect::AbandonStep { plan: proven });
+                let facts = StepFacts::noted(format!("it came to height {height}, where it halts for the next one"));
+                self.finish_step(proven, Step::Prove, ov_types::Direction::Forward, facts);
+            }
+        }
+        false
     }
 
     pub(super) fn mark_halted(&mut self, id: PlanId, trigger: Trigger) {

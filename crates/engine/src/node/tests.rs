@@ -1,10 +1,12 @@
 //! Nodes driven through whole lives by a small world that answers every effect, and fails and crashes on demand.
 
+mod lifetime;
+
 use std::collections::VecDeque;
 
 use super::*;
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{Direction, ExitStatus, FailurePolicy, Origin, Problem, ReleaseName, RunId, UpgradeRules};
+use ov_types::{Direction, ExitStatus, FailurePolicy, Lifetime, Origin, Problem, ReleaseName, RunId, UpgradeRules};
 use proptest::prelude::*;
 
 use crate::unit::tests::rules;
@@ -18,6 +20,7 @@ pub(crate) fn settings() -> EngineSettings {
         upgrade: UpgradeRules {
             keep: true,
             migrate: true,
+            relaunch: true,
             stop_within_ms: 120_000,
             start_within_ms: 60_000,
             prove_exits_max: 2,
@@ -26,6 +29,7 @@ pub(crate) fn settings() -> EngineSettings {
         },
         stall: None,
         has_scouts: false,
+        lifetime: Lifetime::Standing,
         seed: 1,
     }
 }
@@ -68,7 +72,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let settings = settings();
+        Self::with(settings())
+    }
+
+    fn with(settings: EngineSettings) -> Self {
         let mut world = Self {
             node: Node::new(settings.clone(), Ledger::default()),
             settings,
@@ -180,7 +187,7 @@ impl World {
 
     /// The daemon dies; processes live on; the next one folds what was made durable.
     fn restart_daemon(&mut self) {
-        self.dies_after = None;
+        (self.dies_after, self.exited) = (None, false);
         self.answers.clear();
         let ledger = Ledger::fold(&self.journal).expect("the journal of a dead daemon is legal");
         self.node = Node::new(self.settings.clone(), ledger);
@@ -195,6 +202,9 @@ impl World {
     /// Lets the world answer, and time pass when nothing else happens, for at most `rounds`.
     fn run(&mut self, rounds: usize) {
         for _ in 0..rounds {
+            if self.exited {
+                break;
+            }
             if let Some(input) = self.answers.pop_front() {
                 self.give(input);
             } else if let Some(at) = self.node.next_wake_ms() {

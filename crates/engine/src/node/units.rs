@@ -97,7 +97,8 @@ impl Node {
     pub(super) fn may_run(&self, name: &UnitName, rules: &UnitRules) -> bool {
         let known = self.settings.units.contains_key(name);
         let told = self.ledger.unit(name);
-        let held = self.ledger.entries().any(Entry::holds_units);
+        let holds = |entry: &Entry| entry.holds_units() || entry.is_ending_without_launch();
+        let held = self.ledger.entries().any(holds);
         let bound_to_down = rules.after.iter().any(|after| after.bound && !self.is_up(&after.unit, StartWhen::Up));
         let free = !held && !self.shutting_down && self.pause.is_none();
         known && told.wanted && told.parked.is_none() && free && !bound_to_down

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ov_types::{EngineSettings, KeepMethod, StallPolicy, UnitName, UpgradeRules};
+use ov_types::{EngineSettings, KeepMethod, Lifetime, StallPolicy, UnitName, UpgradeRules};
 
 use super::Builder;
 use crate::generic::file::{File, PlanFile, StallAction, Unit, Validator, Webhook};
@@ -74,6 +74,7 @@ impl Builder<'_, '_> {
             upgrade: UpgradeRules {
                 keep: upgrade.keep.method != KeepMethod::Off,
                 migrate: upgrade.migrate.is_some(),
+                relaunch: true,
                 stop_within_ms: upgrade.stop_within.ms(),
                 start_within_ms: upgrade.start_within.ms(),
                 prove_exits_max: upgrade.prove.exits,
@@ -82,6 +83,7 @@ impl Builder<'_, '_> {
             },
             stall: self.stall(file, probes),
             has_scouts,
+            lifetime: Lifetime::Standing,
             seed: seed(&self.home_text),
         }
     }

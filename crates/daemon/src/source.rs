@@ -1,0 +1,30 @@
+//! Where a daemon learns what its node is: from a file, or from whoever made a shape by other means. Asked when the
+//! daemon begins and at every reload; whatever else such a source reads, it answers with a whole shape or says why not.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use ov_chains::NodeShape;
+use ov_sys::Disk;
+use ov_types::Problem;
+
+/// Says what the node is.
+pub trait ShapeSource: Debug + Send + Sync {
+    /// The node as it is described now, or what is wrong with the description.
+    fn shape(&self, disk: &dyn Disk) -> Result<NodeShape, Problem>;
+}
+
+/// The configuration of a home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigurationFile {
+    /// The node's home.
+    pub home: PathBuf,
+    /// The file, if it is not at the usual place.
+    pub file: Option<PathBuf>,
+}
+
+impl ShapeSource for ConfigurationFile {
+    fn shape(&self, disk: &dyn Disk) -> Result<NodeShape, Problem> {
+        ov_chains::load(disk, &self.home, self.file.as_deref()).map_err(|error| error.problem())
+    }
+}

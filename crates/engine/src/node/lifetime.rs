@@ -1,0 +1,98 @@
+//! When a daemon has nothing left to look after, and how it says goodbye.
+//!
+//! A standing daemon ends when it is told to. One whose life is that of main also ends once main rests and no upgrade
+//! will launch it again; and any daemon ends after an upgrade that leaves launching to the next one.
+
+use ov_types::{Lifetime, Step, UnitName};
+
+use super::Node;
+use crate::ledger::{Entry, Phase};
+
+/// Why a daemon that was not torn away ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Farewell {
+    /// It was told to.
+    #[default]
+    Told,
+    /// Main ended, by itself or when told to, and the daemon lives no longer than main. How, if anybody saw it.
+    MainEnded(Option<ov_types::ExitStatus>),
+    /// An upgrade was carried out, and the new release is for the next daemon to launch.
+    Upgraded,
+}
+
+impl Entry {
+    /// Whether the new release is launched as a part of the upgrade.
+    fn launches(&self) -> bool {
+        self.steps.contains(&Step::Start)
+    }
+
+    /// Whether main stays down now although its step holds no unit: nothing of this upgrade launches it.
+    pub(super) fn is_ending_without_launch(&self) -> bool {
+        let beyond = matches!(self.phase, Phase::Forward { step, .. } if step > Step::Start);
+        !self.launches() && (beyond || self.phase == Phase::Finished)
+    }
+
+    /// Whether units will yet be launched, or left down, as a part of it.
+    fn is_before_launch(&self) -> bool {
+        fn before(phase: &Phase) -> bool {
+            match phase {
+                Phase::Forward { step, attempt, .. } => *step < Step::Start || (*step == Step::Start && *attempt == 0),
+                Phase::Backward { step, attempt, .. } => *step > Step::Stop || (*step == Step::Stop && *attempt == 0),
+                Phase::NeedsOperator { then } => before(then),
+                _ => false,
+            }
+        }
+        self.is_in_window() && (before(&self.phase) || !self.launches())
+    }
+}
+
+impl Node {
+    /// Why the daemon ends. Of interest once it does.
+    pub fn farewell(&self) -> Farewell {
+        let main = self.units.get(&UnitName::main());
+        match (self.farewell, self.settings.lifetime) {
+            (Farewell::Told, Lifetime::Main) if self.main_ended.is_some() => {
+                Farewell::MainEnded(main.and_then(|main| main.last_exit))
+            }
+            (farewell, _) => farewell,
+        }
+    }
+
+    /// A daemon whose life is main's was started to launch it: how main ended in another one's time is over.
+    pub(super) fn begin_lifetime(&mut self) {
+        if self.settings.lifetime == Lifetime::Main {
+            self.give_units_fresh_chance();
+        }
+    }
+
+    /// Begins to end when there is nothing left to look after.
+    pub(super) fn end_when_over(&mut self) {
+        if self.shutting_down || !self.found {
+            return;
+        }
+        let over = |entry: &Entry| entry.phase == Phase::Finished && entry.is_ending_without_launch();
+        if self.ledger.entries().any(over) {
+            self.begin_end(Farewell::Upgraded);
+        } else if self.settings.lifetime == Lifetime::Main && self.is_main_over() {
+            let seen = self.main_ended.and_then(|_| self.units.get(&UnitName::main())?.last_exit);
+            self.begin_end(Farewell::MainEnded(seen));
+        }
+    }
+
+    fn begin_end(&mut self, farewell: Farewell) {
+        self.farewell = farewell;
+        (self.shutting_down, self.shutdown_since_ms) = (true, self.now.monotonic_ms);
+    }
+
+    /// Whether main is down, stays so by its own rules, and no upgrade waits for anything but main.
+    fn is_main_over(&self) -> bool {
+        let main = UnitName::main();
+        let parked = self.ledger.unit(&main).parked.is_some();
+        let rests = self.units.get(&main).is_some_and(|unit| unit.is_down() && (unit.rested || parked));
+        let awaited = |entry: &Entry| {
+            let due = !entry.is_in_window() && !entry.is_going_back() && self.is_due(entry);
+            !entry.is_over() && (due || entry.is_before_launch() || self.is_halted_for(entry))
+        };
+        rests && !self.consulting && self.pause.is_none() && !self.ledger.entries().any(awaited)
+    }
+}
