@@ -6,12 +6,11 @@
 //! again when the answer may have changed meanwhile.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use ov_sys::Disk;
-use ov_sys::disk::Reader;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 /// How often a file may be rotated or compressed under our hands before we give up.
@@ -29,7 +28,7 @@ pub(crate) struct LogStream<'a> {
 }
 
 struct Reading {
-    reader: Box<dyn Reader>,
+    reader: Box<dyn Read>,
     read_bytes: u64,
     /// Which file it is while it is the current one. The open file keeps the number from being used again.
     current_inode: Option<u64>,
@@ -147,7 +146,7 @@ impl<'a> LogStream<'a> {
 }
 
 /// Counts line ends, and the rest after the last one if `count_rest`.
-fn count_lines(reader: &mut dyn Reader, count_rest: bool) -> io::Result<u64> {
+fn count_lines(reader: &mut dyn Read, count_rest: bool) -> io::Result<u64> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let (mut lines, mut last) = (0, b'\n');
     loop {
@@ -174,9 +173,9 @@ struct Rotated {
 
 impl Rotated {
     /// `None` when it is gone, or compressed by now.
-    fn open(&self, disk: &dyn Disk) -> io::Result<Option<Box<dyn Reader>>> {
+    fn open(&self, disk: &dyn Disk) -> io::Result<Option<Box<dyn Read>>> {
         let reader = unless_missing(disk.open(&self.path))?;
-        Ok(reader.map(|reader| if self.compressed { Box::new(MultiGzDecoder::new(reader)) as _ } else { reader }))
+        Ok(reader.map(|reader| if self.compressed { Box::new(MultiGzDecoder::new(reader)) as _ } else { reader as _ }))
     }
 }
 
