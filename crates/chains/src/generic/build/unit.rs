@@ -11,6 +11,11 @@ use crate::generic::problem::Key;
 use crate::shape::{Health, HomeLayout, LaunchShape, LimitShape, LogShape, Output, Probe, Readiness, Stdin, UnitShape};
 use crate::words;
 
+/// So many failures are a crash loop.
+const FAILURES: u32 = 5;
+/// A validator that dies again and again may be doing harm.
+const FAILURES_OF_A_SIGNER: u32 = 3;
+
 impl Builder<'_, '_> {
     pub(super) fn unit(&mut self, name: &UnitName, unit: &Unit) -> UnitShape {
         let key = Key::of("unit").name(name.as_str());
@@ -112,7 +117,7 @@ impl Builder<'_, '_> {
                 reset_after_ms: unit.back_off.reset.ms(),
             },
             crash_loop: ov_types::CrashLoop {
-                count: unit.crash_loop.count,
+                count: unit.crash_loop.count.unwrap_or(if is_signer { FAILURES_OF_A_SIGNER } else { FAILURES }),
                 within_ms: unit.crash_loop.within.ms(),
                 then: match then {
                     LoopAction::Park => WhenLooping::Park,

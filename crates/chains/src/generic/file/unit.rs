@@ -209,9 +209,9 @@ pub(crate) enum LoopAction {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct CrashLoop {
-    /// So many failures …
+    /// So many failures … If not given: 3 for `main` of a node with `[validator]`, 5 for everything else.
     #[schemars(range(min = 1, max = 10_000))]
-    pub(crate) count: u32,
+    pub(crate) count: Option<u32>,
     /// … within this time are a crash loop.
     #[schemars(schema_with = "formats::lasting")]
     pub(crate) within: Span,
@@ -227,7 +227,7 @@ pub(crate) struct CrashLoop {
 
 impl Default for CrashLoop {
     fn default() -> Self {
-        Self { count: 5, within: Span::from_seconds(120), then: None, every: Span::from_seconds(300) }
+        Self { count: None, within: Span::from_seconds(120), then: None, every: Span::from_seconds(300) }
     }
 }
 
