@@ -105,6 +105,11 @@ impl HomeLayout {
         self.state.join("journal")
     }
 
+    /// Where, and when, the key of a validator was last used.
+    pub fn custody(&self) -> PathBuf {
+        self.state.join("custody.json")
+    }
+
     /// What happened.
     pub fn events(&self) -> PathBuf {
         self.state.join("events")

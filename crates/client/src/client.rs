@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ov_types::api::{
-    Acknowledged, DoctorReport, HistoryEntry, NewDaemon, NewPlan, NewRelease, NewSnapshot, PlanStatus, ReleaseStatus,
-    ReloadReport, RestoreSnapshot, SnapshotReport, SnapshotStatus, Status, UnitOrder,
+    Acknowledged, ConfirmMachine, DoctorReport, HistoryEntry, NewDaemon, NewPlan, NewRelease, NewSnapshot, PlanStatus,
+    ReleaseStatus, ReloadReport, RestoreSnapshot, SnapshotReport, SnapshotStatus, Status, UnitOrder,
 };
 use ov_types::{Event, PlanId, ReleaseName, SnapshotId, UnitName};
 use serde::Serialize;
@@ -128,6 +128,11 @@ impl Client {
         confirmation: &RestoreSnapshot,
     ) -> Result<Acknowledged, ClientError> {
         self.post(&format!("/v1/snapshots/{}/restore", encoded(snapshot.as_str())), confirmation, SLOW)
+    }
+
+    /// Says that no other machine signs with the node's key.
+    pub fn confirm_machine(&self, confirmation: &ConfirmMachine) -> Result<Acknowledged, ClientError> {
+        self.post("/v1/machine/confirm", confirmation, QUICK)
     }
 
     /// Removes a snapshot.

@@ -112,7 +112,7 @@ const fn quick(id: &'static str, look: fn(&DoctorInput<'_>) -> Vec<Verdict>) -> 
     Check { id, quick: true, look }
 }
 
-const CHECKS: [Check; 30] = [
+const CHECKS: [Check; 31] = [
     full("host.arch", host::arch),
     full("host.kernel", host::kernel),
     full("host.cgroup", host::cgroup),
@@ -136,7 +136,8 @@ const CHECKS: [Check; 30] = [
     full("data.lock", data::lock),
     full("data.format", data::format),
     quick("data.sign-state", data::sign_state),
-    full("data.key-mode", data::key_mode),
+    quick("data.key-mode", data::key_mode),
+    quick("data.custody", data::custody),
     full("config.valid", config::valid),
     full("config.secrets", config::secrets),
     full("config.environment", config::environment),

@@ -8,6 +8,7 @@ pub mod api;
 pub mod compress;
 pub mod core;
 mod crash_points;
+mod custody;
 pub mod doctor;
 pub mod event_log;
 mod live;

@@ -1,6 +1,7 @@
 //! The task that owns the node: takes in whatever happens, one thing at a time, has the core decide, and hands the
 //! effects out. Everything slow is done elsewhere and comes back as a message. Nobody else holds the node's state.
 
+mod custody;
 mod effects;
 mod jobs;
 mod requests;
@@ -19,7 +20,7 @@ use ov_supervise::ShimEvent;
 use ov_sys::{Clock, Disk};
 use ov_types::api::{Acknowledged, Refusal};
 use ov_types::{EventKind, ExitStatus, Height, Moment, PlanId, RunId, UnitName};
-use ov_vault::SignState;
+use ov_vault::{Machine, SignState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -34,6 +35,9 @@ use crate::watch::Watch;
 
 /// Messages that may wait; senders wait when it is full, they never drop.
 pub(crate) const MESSAGES_MAX: usize = 256;
+
+/// How often the clocks are held against each other while a validator is looked after.
+const CUSTODY_EVERY: Duration = Duration::from_secs(1);
 
 /// How often watched files are looked at where the kernel cannot tell of changes.
 const POLL_EVERY: Duration = Duration::from_secs(5);
@@ -121,6 +125,8 @@ pub(crate) struct Keeper {
     started: Moment,
     end: Option<End>,
     source: Arc<dyn ShapeSource>,
+    /// The machine on which a validator's key is used.
+    here: Machine,
 }
 
 /// What the keeper is made of.
@@ -160,6 +166,7 @@ impl Keeper {
             started,
             end: None,
             source,
+            here: Machine::this(),
         }
     }
 
@@ -169,6 +176,8 @@ impl Keeper {
         // Somebody who has no service manager to tell reads the log.
         let _ = self.manager.ready(&self.summary());
         let mut watchdog = self.manager.watchdog_every().map(tokio::time::interval);
+        let mut custody = tokio::time::interval(CUSTODY_EVERY);
+        custody.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while self.end.is_none() {
             let wake = self.wake_at();
             tokio::select! {
@@ -180,6 +189,7 @@ impl Keeper {
                 Some(request) = inbox.requests.recv() => self.take_request(request)?,
                 Some(path) = self.watch.changed() => self.take_change(&path)?,
                 () = sleep_until(wake), if wake.is_some() => self.take(Input::Wake)?,
+                _ = custody.tick(), if self.shape.signer.is_some() => self.look_at_custody()?,
                 () = tick(&mut watchdog), if watchdog.is_some() => drop(self.manager.alive()),
                 else => break,
             }
@@ -215,6 +225,8 @@ impl Keeper {
         }
         self.push(EventKind::DaemonStarted { version: crate::VERSION.to_owned(), adopted });
         self.tell_webhooks();
+        // Before anything is known to be signed: a home that is new to us is where its key is used.
+        let _ = self.doubt_about_custody();
         self.note_sign_state()?;
         // Before the engine may launch anything.
         self.look_at_files()?;
@@ -328,6 +340,7 @@ impl Keeper {
                 }
                 if unit.is_main() {
                     self.note_sign_state()?;
+                    self.note_custody();
                 }
             }
             _ => {}

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ov_types::api::{
-    Acknowledged, DoctorReport, HistoryEntry, NewPlan, NewRelease, NewSnapshot, PlanStatus, Refusal, ReleaseStatus,
-    ReloadReport, RestoreSnapshot, SnapshotReport, SnapshotStatus, Status, UnitOrder,
+    Acknowledged, ConfirmMachine, DoctorReport, HistoryEntry, NewPlan, NewRelease, NewSnapshot, PlanStatus, Refusal,
+    ReleaseStatus, ReloadReport, RestoreSnapshot, SnapshotReport, SnapshotStatus, Status, UnitOrder,
 };
 use ov_types::{ExitCode, PlanId, Problem, ReleaseName, SnapshotId, UnitName};
 use tokio::sync::{mpsc, oneshot};
@@ -128,6 +128,13 @@ pub enum Request {
         snapshot: SnapshotId,
         /// That a person means it.
         confirmation: RestoreSnapshot,
+        /// Where the answer goes.
+        reply: Reply<Acknowledged>,
+    },
+    /// Take it that nobody else signs with the node's key.
+    ConfirmMachine {
+        /// That a person means it.
+        confirmation: ConfirmMachine,
         /// Where the answer goes.
         reply: Reply<Acknowledged>,
     },

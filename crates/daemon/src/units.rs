@@ -4,6 +4,7 @@
 mod accounts;
 mod cgroup;
 mod find;
+mod guard;
 mod launch;
 mod mailbox;
 mod watchers;
@@ -23,8 +24,10 @@ use tokio::sync::mpsc;
 use crate::crash_points::CrashPoint;
 use mailbox::{Inbox, Mailbox, mailbox};
 
+pub(crate) use accounts::user_id;
 pub(crate) use find::{Discovered, discover, may_run, status_of};
-pub use launch::doubt_about_signing;
+pub use guard::doubt_about_signing;
+pub(crate) use guard::{Exposure, exposure, told, what_is_signed};
 pub(crate) use launch::log_settings;
 pub(crate) use watchers::{Said, Watchers};
 

@@ -113,6 +113,11 @@ pub enum UnitReport {
         /// What the probe said.
         message: String,
     },
+    /// It may go on only when a person has looked, whatever it is doing: it is stopped, and parked.
+    Unsafe {
+        /// Why.
+        message: String,
+    },
     /// Its launches are held by a file, or no longer.
     SuspendFile {
         /// The file is there.

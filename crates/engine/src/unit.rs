@@ -81,7 +81,7 @@ pub(crate) enum Meaning {
     Started { pid: u32 },
     /// It could not be launched.
     NotStarted { message: String },
-    /// It could not be launched, and trying again without a person would be dangerous.
+    /// Launching it, or letting it run on, without a person would be dangerous.
     Unsafe { message: String },
     /// Its main process ended.
     Exited { status: Option<ExitStatus>, expected: bool },
@@ -182,6 +182,7 @@ impl Unit {
                 _ => Meaning::Nothing,
             },
             UnitReport::Health { run, healthy, message } if run == self.run => self.health(healthy, message, rules),
+            UnitReport::Unsafe { message } => Meaning::Unsafe { message },
             UnitReport::SuspendFile { present } => {
                 self.suspend_file = present;
                 Meaning::Nothing

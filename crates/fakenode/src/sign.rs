@@ -8,7 +8,8 @@
 use crate::error::Error;
 use crate::files;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The step of a precommit, the last thing that is signed at a height.
@@ -136,7 +137,8 @@ fn make_key(home: &Path, exit_without_key: bool) -> Result<(), Error> {
         "pub_key": { "type": "fakenode/PubKey", "value": seed },
         "priv_key": { "type": "fakenode/PrivKey", "value": seed.repeat(2) },
     });
-    files::replace_json(&path, &key)
+    files::replace_json(&path, &key)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(Error::io("set mode of", &path))
 }
 
 /// The height in the sign state of a data directory, if it has one.

@@ -101,6 +101,9 @@ pub(crate) enum Command {
     /// Stop, start or hold one unit
     #[command(subcommand, after_help = help::UNIT)]
     Unit(UnitCommand),
+    /// Say what omnivisor cannot know, so that a validator may sign
+    #[command(subcommand, after_help = help::CONFIRM)]
+    Confirm(ConfirmCommand),
     /// Take, check and restore snapshots of the data
     #[command(subcommand, after_help = help::SNAPSHOT)]
     Snapshot(SnapshotCommand),
@@ -226,6 +229,16 @@ pub(crate) enum UnitCommand {
     Suspend(SuspendArgs),
     /// Let its launches go
     Resume(SuspendArgs),
+}
+
+/// `omnivisor confirm …`: what only a person can know.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfirmCommand {
+    /// No other machine signs with this node's key, nor ever will again
+    Machine {
+        /// The node's name, as a confirmation
+        node: String,
+    },
 }
 
 /// Which unit, and whether to wait for it.

@@ -1,5 +1,6 @@
 //! What each command does: ask the daemon, show the answer.
 
+mod confirm;
 mod events;
 mod init;
 mod logs;
@@ -61,6 +62,7 @@ fn dispatch(session: &Session, named: Option<&Path>, command: Command) -> Result
         Command::Upgrade(command) => upgrade::upgrade(session, command),
         Command::Release(command) => release::release(session, command),
         Command::Unit(command) => unit::unit(session, command),
+        Command::Confirm(command) => confirm::confirm(session, command),
         Command::Snapshot(command) => snapshot::snapshot(session, command),
         Command::Demo(arguments) => demo::demo(session, named, &arguments),
         Command::Completions { shell } => program::completions(shell),

@@ -13,9 +13,11 @@ mod operate {
     mod bad_input;
     mod commands;
     mod configuration;
+    mod custody;
     mod disk_full;
     mod doctor;
     mod error_codes;
+    mod signer;
     mod support;
     mod terminal;
     mod webhooks;

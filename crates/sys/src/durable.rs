@@ -8,16 +8,34 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, Kind};
+use crate::disk::{Disk, Facts, Kind};
 
 /// How deep a tree may be nested before [`remove_tree`] refuses to go on.
 pub const TREE_DEPTH_MAX: usize = 128;
 
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
+/// So many links are followed.
+const LINKS_MAX: usize = 16;
+
 /// Whether the name is taken, by anything, also by a link that leads nowhere.
 pub fn exists(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     Ok(disk.facts(path)?.is_some())
+}
+
+/// Facts about what a name leads to, through links. `None` when nothing is there, or when the links lead in a circle.
+pub fn followed(disk: &dyn Disk, path: &Path) -> io::Result<Option<Facts>> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match disk.facts(&path)? {
+            Some(facts) if facts.kind == Kind::Link => {
+                let text = disk.read_link(&path)?;
+                path = path.parent().map_or_else(|| text.clone(), |folder| folder.join(&text));
+            }
+            facts => return Ok(facts),
+        }
+    }
+    Ok(None)
 }
 
 /// Gives `path` these contents in one step: readers see the old or the new ones, never a mixture, and

@@ -15,6 +15,27 @@ pub fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
+/// The environment variable that names another file than `/etc/machine-id`: a container has one of its own, or none,
+/// and is given its host's.
+pub const MACHINE_ID_VARIABLE: &str = "OMNIVISOR_MACHINE_ID_FILE";
+
+/// What distinguishes this installation from every other; `None` where nothing says so.
+pub fn machine_id() -> Option<String> {
+    let file = std::env::var_os(MACHINE_ID_VARIABLE).unwrap_or_else(|| "/etc/machine-id".into());
+    first_line(file.as_ref())
+}
+
+/// What distinguishes this hardware, virtual or not, from every other: a copy of a disk has its original's machine-id,
+/// but not its board. `None` where nothing says so, or where only root may know.
+pub fn board_id() -> Option<String> {
+    first_line("/sys/class/dmi/id/product_uuid".as_ref())
+}
+
+fn first_line(file: &std::path::Path) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    text.lines().next().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned)
+}
+
 /// The kernel and the machine it runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFacts {
@@ -145,6 +166,17 @@ mod tests {
         assert_eq!(own.program, Some(std::env::current_exe().unwrap()));
         assert_eq!(own.arguments, std::env::args_os().collect::<Vec<_>>());
         assert!(is_alive(own.pid, own.start_ticks).unwrap());
+    }
+
+    #[test]
+    fn the_name_of_a_machine_is_the_first_line_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("machine-id");
+        assert_eq!(first_line(&file), None);
+        fs::write(&file, "\n").unwrap();
+        assert_eq!(first_line(&file), None, "an empty one names no machine");
+        fs::write(&file, "0123abcd \nmore\n").unwrap();
+        assert_eq!(first_line(&file).as_deref(), Some("0123abcd"));
     }
 
     #[test]

@@ -296,6 +296,15 @@ pub struct RestoreSnapshot {
     pub confirm: String,
 }
 
+/// `POST /v1/machine/confirm`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmMachine {
+    /// The node's name, typed by a person who knows that nobody else signs with its key.
+    pub confirm: String,
+}
+
 /// `POST /v1/snapshots/{id}/verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

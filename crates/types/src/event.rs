@@ -162,6 +162,8 @@ pub enum EventKind {
         /// The height.
         height: Height,
     },
+    /// A person said that this machine, and no other, signs with the node's key.
+    MachineConfirmed,
     /// Work on the data that a person asked for is done.
     DataWorkDone {
         /// What was done.

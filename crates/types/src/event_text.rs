@@ -14,9 +14,10 @@ pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         | EventKind::ConfigurationRefused { .. }
         | EventKind::EventsMissed { .. }
         | EventKind::Unknown => write_daemon(kind, f),
-        EventKind::NodeStuck { .. } | EventKind::NodeMoving { .. } | EventKind::DataWorkDone { .. } => {
-            write_node(kind, f)
-        }
+        EventKind::NodeStuck { .. }
+        | EventKind::NodeMoving { .. }
+        | EventKind::MachineConfirmed
+        | EventKind::DataWorkDone { .. } => write_node(kind, f),
         EventKind::PlanAdded { .. }
         | EventKind::PlanBlocked { .. }
         | EventKind::StepStarted { .. }
@@ -71,6 +72,9 @@ fn write_node(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
             }
             write!(f, " for {}", Span::from_ms(*for_ms).rounded())?;
             f.write_str(if *restarting { "; main is launched again" } else { "" })
+        }
+        EventKind::MachineConfirmed => {
+            f.write_str("a person confirmed that no other machine signs with the node's key")
         }
         EventKind::DataWorkDone { message } => f.write_str(message),
         EventKind::NodeMoving { height } => write!(f, "the height moves again, at {height}"),

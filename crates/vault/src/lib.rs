@@ -8,6 +8,7 @@
 
 mod compare;
 mod crash_point;
+pub mod custody;
 mod error;
 mod format_marker;
 mod glob;
@@ -25,6 +26,7 @@ mod ways;
 
 pub use compare::is_as_taken;
 pub use crash_point::CrashPoint;
+pub use custody::{Custody, CustodyProblem, Machine};
 pub use error::VaultError;
 pub use format_marker::format_marker;
 pub use glob::{Globs, InvalidGlob};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ov_types::api::{NewDaemon, NewRelease, NewSnapshot, RestoreSnapshot};
+use ov_types::api::{ConfirmMachine, NewDaemon, NewRelease, NewSnapshot, RestoreSnapshot};
 use serde_json::Value;
 
 use super::*;
@@ -10,7 +10,7 @@ use super::*;
 /// What a method asks for, and a call of it.
 type Case = (&'static str, fn(&Client) -> Result<(), ClientError>);
 
-const CASES: [Case; 25] = [
+const CASES: [Case; 26] = [
     ("GET /v1/status", |client| client.status().map(drop)),
     ("GET /v1/plans?all=true", |client| client.plans(true).map(drop)),
     ("POST /v1/plans", |client| client.add_plan(&plan()).map(drop)),
@@ -31,6 +31,9 @@ const CASES: [Case; 25] = [
         client.restore_snapshot(&snapshot(), &RestoreSnapshot { confirm: "alpha".to_owned() }).map(drop)
     }),
     ("DELETE /v1/snapshots/{id}", |client| client.remove_snapshot(&snapshot()).map(drop)),
+    ("POST /v1/machine/confirm", |client| {
+        client.confirm_machine(&ConfirmMachine { confirm: "alpha".to_owned() }).map(drop)
+    }),
     ("POST /v1/units/{unit}/{order}", |client| client.unit(&UnitName::main(), UnitOrder::Stop).map(drop)),
     ("GET /v1/doctor?release=v1", |client| client.doctor(Some(&release())).map(drop)),
     ("GET /v1/history?plan=7&since=1", |client| client.history(Some(PlanId(7)), Some(1)).map(drop)),

@@ -108,6 +108,7 @@ fn schemas() -> Map<String, Value> {
         api::SnapshotStatus,
         api::NewSnapshot,
         api::RestoreSnapshot,
+        api::ConfirmMachine,
         api::SnapshotReport,
         api::DoctorReport,
         api::HistoryEntry,

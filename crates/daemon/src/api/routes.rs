@@ -53,7 +53,7 @@ const fn order(method: &'static str, path: &'static str, summary: &'static str, 
 }
 
 /// What is served.
-pub(super) static ROUTES: [Route; 24] = [
+pub(super) static ROUTES: [Route; 25] = [
     get("/v1/status", "How the node is", Gives::One("Status"), |call| {
         ask(call, |_, reply| Ok(Request::Status { reply }))
     }),
@@ -123,6 +123,12 @@ pub(super) static ROUTES: [Route; 24] = [
     order(DELETE, "/v1/snapshots/{id}", "Remove a snapshot", |call| {
         ask(call, |call, reply| Ok(Request::RemoveSnapshot { snapshot: call.name("id")?, reply }))
     }),
+    Route {
+        takes: Some("ConfirmMachine"),
+        ..order(POST, "/v1/machine/confirm", "Say that no other machine signs with the node's key", |call| {
+            ask(call, |call, reply| Ok(Request::ConfirmMachine { confirmation: call.body()?, reply }))
+        })
+    },
     order(POST, "/v1/units/{unit}/{order}", "Stop, start, restart, suspend or resume a unit", |call| {
         ask(call, |call, reply| Ok(Request::Unit { unit: call.name("unit")?, order: call.unit_order()?, reply }))
     }),

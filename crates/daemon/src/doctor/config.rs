@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 
 use ov_chains::shape::{HeightProbe, LaunchShape, Probe};
 use ov_chains::{Secret, Template};
-use ov_sys::disk::{Facts, Kind};
+use ov_sys::disk::Kind;
+use ov_sys::durable::followed;
 use ov_sys::process::{Program, run};
 
 use super::host::{PROC_BYTES_MAX, PROGRAM_TIMEOUT};
 use super::{DoctorInput, Verdict, failed};
-
-/// So many links are followed to a program.
-const LINKS_MAX: usize = 16;
 
 pub(super) fn valid(input: &DoctorInput<'_>) -> Vec<Verdict> {
     let layout = &input.shape.layout;
@@ -35,7 +33,7 @@ pub(super) fn secrets(input: &DoctorInput<'_>) -> Vec<Verdict> {
         }
         files.extend(&hook.headers_file);
     }
-    let judge = |path: &PathBuf| match input.disk.read(path, PROC_BYTES_MAX).and_then(|_| followed(input, path)) {
+    let judge = |path: &PathBuf| match input.disk.read(path, PROC_BYTES_MAX).and_then(|_| followed(input.disk, path)) {
         Ok(Some(facts)) if facts.mode & 0o077 != 0 => {
             let message = format!("others than its owner may read this secret (mode {:04o})", facts.mode);
             Verdict::warning(path.display(), message, "chmod 600")
@@ -123,7 +121,7 @@ fn judge_program(input: &DoctorInput<'_>, who: &str, program: &Template) -> Verd
         Err(_) => path,
     };
     let subject = format!("{who}: {}", path.display());
-    match followed(input, &path) {
+    match followed(input.disk, &path) {
         Ok(Some(facts)) if facts.kind == Kind::File && facts.mode & 0o111 != 0 => Verdict::good(subject, "executable"),
         Ok(Some(_)) => Verdict::error(subject, "it is no file that may be executed", "chmod a+x, or correct the path"),
         Ok(None) => Verdict::error(subject, "there is no such program", "install it, or correct the path"),
@@ -134,19 +132,4 @@ fn judge_program(input: &DoctorInput<'_>, who: &str, program: &Template) -> Verd
 /// The directory of the release that is to run; what `current` names if it cannot be told.
 fn release_directory(input: &DoctorInput<'_>) -> PathBuf {
     input.target().map_or_else(|| input.layout.current.clone(), |target| input.layout.directory(&target))
-}
-
-/// Facts about what a name leads to.
-fn followed(input: &DoctorInput<'_>, path: &Path) -> std::io::Result<Option<Facts>> {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        match input.disk.facts(&path)? {
-            Some(facts) if facts.kind == Kind::Link => {
-                let text = input.disk.read_link(&path)?;
-                path = path.parent().map_or_else(|| text.clone(), |folder| folder.join(&text));
-            }
-            facts => return Ok(facts),
-        }
-    }
-    Ok(None)
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ov_sys::disk::Kind;
-use ov_types::counted;
-use ov_vault::sign_state::{OnDisk, check_monotone, read};
+use ov_sys::durable::followed;
+use ov_types::{UnitName, counted};
 
 use super::host::PROC_BYTES_MAX;
 use super::processes::{command_line, family};
 use super::{DoctorInput, Verdict, failed};
+use crate::units::{Exposure, exposure, user_id, what_is_signed};
 
 /// How deep lock files of databases lie in a data directory, at most.
 const LOCK_DEPTH_MAX: usize = 3;
@@ -112,38 +113,48 @@ pub(super) fn format(input: &DoctorInput<'_>) -> Vec<Verdict> {
 }
 
 pub(super) fn sign_state(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    const FIX: &str = "do not start the node: find the newest sign state of this key first, or wait until it is safe";
     let Some(signer) = &input.shape.signer else { return Vec::new() };
-    let Some(path) = &signer.sign_state else { return Vec::new() };
-    let on_disk = match read(input.disk, path) {
-        Ok(on_disk) => on_disk,
-        Err(error) => return vec![Verdict::error(path.display(), failed(&error), FIX)],
-    };
-    let key_present = match &signer.key {
-        Some(key) => matches!(input.disk.facts(key), Ok(Some(_))),
-        // The key is elsewhere; what it has signed is known here once it has signed something.
-        None => on_disk != OnDisk::Missing || input.recorded_sign_state.is_some(),
-    };
-    vec![match check_monotone(input.recorded_sign_state, &on_disk, key_present) {
-        Err(problem) => Verdict::error(path.display(), failed(&problem), FIX),
-        Ok(()) => match on_disk.state() {
-            Some(state) => Verdict::good(path.display(), format!("signed up to {state}")),
-            None => Verdict::good(path.display(), "nothing was signed yet"),
-        },
+    let Some(path) = signer.sign_state.as_ref().or(signer.key.as_ref()) else { return Vec::new() };
+    vec![match what_is_signed(input.disk, input.shape, input.recorded_sign_state) {
+        Err(problem) => Verdict::error(path.display(), format!("failed to {problem}"), problem.hint),
+        Ok(Some(state)) => Verdict::good(path.display(), format!("signed up to {state}")),
+        Ok(None) if signer.sign_state.is_none() => Verdict::good(path.display(), "the key is there"),
+        Ok(None) => Verdict::good(path.display(), "nothing was signed yet"),
     }]
 }
 
 pub(super) fn key_mode(input: &DoctorInput<'_>) -> Vec<Verdict> {
     let key = input.shape.signer.as_ref().and_then(|signer| signer.key.as_ref());
     let Some(path) = key else { return Vec::new() };
-    vec![match input.disk.facts(path) {
-        Ok(Some(facts)) if facts.mode & 0o077 != 0 => {
-            let message = format!("others than its owner may use it (mode {:04o})", facts.mode);
-            Verdict::warning(path.display(), message, "chmod 600")
-        }
-        Ok(Some(facts)) => Verdict::good(path.display(), format!("mode {:04o}, owner {}", facts.mode, facts.uid)),
+    let uid = input.shape.units.get(&UnitName::main()).and_then(|main| main.launch.user.as_deref());
+    let uid = uid.map_or(Some(rustix::process::geteuid().as_raw()), |user| user_id(input.disk, user));
+    let Some(uid) = uid else { return vec![Verdict::unknown(path.display(), "whom main runs as cannot be told")] };
+    vec![match followed(input.disk, path) {
+        Ok(Some(facts)) => match exposure(&facts, uid) {
+            Some(Exposure { message, fix, is_grave: true }) => Verdict::error(path.display(), message, fix),
+            Some(Exposure { message, fix, .. }) => Verdict::warning(path.display(), message, fix),
+            None => Verdict::good(path.display(), format!("mode {:04o}, owner {}", facts.mode, facts.uid)),
+        },
         Ok(None) => Verdict::unknown(path.display(), "there is no key"),
         Err(error) => Verdict::unknown(path.display(), format!("cannot look: {error}")),
+    }]
+}
+
+pub(super) fn custody(input: &DoctorInput<'_>) -> Vec<Verdict> {
+    if input.shape.signer.is_none() {
+        return Vec::new();
+    }
+    let path = input.shape.layout.custody();
+    let checked = crate::custody::check(
+        input.disk,
+        input.shape,
+        &ov_vault::Machine::this(),
+        input.recorded_sign_state,
+        input.now,
+    );
+    vec![match checked {
+        Err(problem) => Verdict::error(path.display(), format!("failed to {problem}"), problem.hint),
+        Ok(_) => Verdict::good(path.display(), "the key is used where it was, and the clock goes on as it did"),
     }]
 }
 

@@ -159,7 +159,7 @@ fn other_plan(home: &mut Home, name: &str) {
 
 #[test]
 fn each_fault_is_found_under_its_name() {
-    let faults: [(&str, Severity, Break); 25] = [
+    let faults: [(&str, Severity, Break); 29] = [
         ("config.valid", Severity::Error, |home| fs::write(home.path("omnivisor.toml"), "[unit.main]\nx = 1").unwrap()),
         ("config.valid", Severity::Error, |home| remove(home, "omnivisor.toml")),
         ("config.environment", Severity::Error, |home| remove(home, "node.env")),
@@ -172,6 +172,14 @@ fn each_fault_is_found_under_its_name() {
         ("data.directory", Severity::Warning, |home| remove(home, "data")),
         ("data.format", Severity::Warning, |home| remove(home, "data/FORMAT")),
         ("data.key-mode", Severity::Warning, |home| mode(home, "config/key.json", 0o640)),
+        ("data.key-mode", Severity::Error, |home| mode(home, "config/key.json", 0o604)),
+        ("data.key-mode", Severity::Error, |home| mode(home, "config/key.json", 0o620)),
+        ("data.custody", Severity::Error, |home| home.recorded = Some(SignState { height: 1, round: 0, step: 0 })),
+        ("data.custody", Severity::Error, |home| {
+            let path = home.shape.layout.custody();
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "{").unwrap();
+        }),
         ("data.key-mode", Severity::Unknown, |home| remove(home, "config/key.json")),
         ("data.sign-state", Severity::Error, |home| remove(home, "config/key.json")),
         ("data.sign-state", Severity::Error, |home| remove(home, "data/sign_state.json")),

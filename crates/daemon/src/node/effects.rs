@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ov_chains::shape::Output;
-use ov_engine::{Effect, Farewell, Input, StepCall, StepReport};
+use ov_engine::{Effect, Farewell, Input, StepCall, StepReport, UnitReport};
 use ov_types::{Direction, EventKind, PlanId, Problem, RunId, Step, UnitName};
 use ov_vault::SignState;
 
@@ -55,6 +55,12 @@ impl Keeper {
     }
 
     fn launch(&mut self, unit: &UnitName, run: RunId) {
+        if let Some(message) = self.doubt_about_custody().filter(|_| unit.is_main()) {
+            let (reports, unit) = (self.ground.reports.clone(), unit.clone());
+            let report = UnitReport::LaunchFailed { run, message, is_unsafe: true };
+            drop(tokio::spawn(async move { reports.send((unit, report)).await }));
+            return;
+        }
         let mark = self.log_mark(unit);
         if let Some(here) = self.units.get_mut(unit) {
             (here.mark, here.said) = (mark, crate::units::Said::default());

@@ -50,6 +50,7 @@ impl Keeper {
             Request::RestoreSnapshot { snapshot, confirmation, reply } => {
                 self.restore_snapshot(snapshot, &confirmation, reply)?;
             }
+            Request::ConfirmMachine { confirmation, reply } => self.confirm_machine(&confirmation, reply)?,
             Request::RemoveSnapshot { snapshot, reply } => self.remove_snapshot(snapshot, reply),
             Request::Unit { unit, order, reply } => self.order_unit(unit, order, reply)?,
             Request::Doctor { release, reply } => self.doctor(release, reply),
@@ -75,7 +76,7 @@ impl Keeper {
     }
 
     /// Passes an order to the engine and answers once it is durable.
-    fn obey(
+    pub(super) fn obey(
         &mut self,
         order: Order,
         reply: Reply<Acknowledged>,

@@ -13,6 +13,7 @@ use ov_types::Problem;
 use ov_types::record::StepFacts;
 
 use super::{Work, Workshop, state_at};
+use crate::units::what_is_signed;
 
 /// How much of what a hook prints is kept.
 const OUTPUT_BYTES_MAX: usize = 16 * 1024;
@@ -58,8 +59,18 @@ impl Work for Migrate {
         }
     }
 
-    fn verify(&self, _: &Workshop, _: &StepCall) -> Result<(), Problem> {
-        Ok(())
+    /// What a validator has signed is not the hook's to forget, nor is its key.
+    fn verify(&self, shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
+        if shop.shape.migrate.is_none() {
+            return Ok(());
+        }
+        let kept = what_is_signed(&*shop.disk, &shop.shape, shop.recorded_sign_state);
+        kept.map(drop).map_err(|problem| {
+            Problem::permanent("OV-UPG-026", "have the hook leave what the validator has signed")
+                .cause(format!("after the hook it failed to {problem}"))
+                .state(state_at(call))
+                .hint("take out of the hook whatever resets the sign state or the key; both are in the data as it was kept")
+        })
     }
 
     fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {

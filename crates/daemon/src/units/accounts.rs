@@ -17,6 +17,11 @@ pub(super) struct Account {
     pub(super) supplementary: Option<Vec<u32>>,
 }
 
+/// The number of a user, if it can be told.
+pub(crate) fn user_id(disk: &dyn Disk, user: &str) -> Option<u32> {
+    look_up(disk, Some(user), None).ok()?.user
+}
+
 /// Looks up a user and a group, each by name or number.
 pub(super) fn look_up(disk: &dyn Disk, user: Option<&str>, group: Option<&str>) -> Result<Account, String> {
     let mut account = Account::default();

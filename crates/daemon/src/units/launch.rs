@@ -1,28 +1,22 @@
 //! From a unit's shape to what its shim is to launch, and the last look at whether it may be.
 //!
-//! A validator is launched only when what it has signed is known and not below what it was last seen to have signed.
-//! The lease on its key is taken by the shim, which holds it until nothing of the unit is left, whatever becomes of us.
+//! Main is launched only after the last look at its key ([`guard`]).
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use ov_chains::NodeShape;
-use ov_chains::shape::{LaunchShape, Output, Probe, SignerShape, Stdin, UnitShape};
+use ov_chains::shape::{LaunchShape, Output, Probe, Stdin, UnitShape};
 use ov_supervise::{LogSettings, Output as ShimOutput, ResourceLimit, Spec, SuperviseError};
 use ov_sys::Disk;
-use ov_types::{RunId, UnitName};
+use ov_types::{Problem, RunId, UnitName};
 use ov_vault::SignState;
 
+use super::guard::{guard, told};
 use super::{accounts, cgroup};
 
 /// How long what a main process leaves behind has between SIGTERM and SIGKILL.
 const LEFTOVER_GRACE_MS: u64 = 5_000;
-
-/// Where locks that hold for a whole host are kept, the first that is there.
-const LEASE_DIRECTORIES: [&str; 3] = ["/run/lock", "/var/lock", "/tmp"];
-
-const KEY_BYTES_MAX: u64 = 1 << 20;
 
 /// Why a unit is not launched.
 #[derive(Debug)]
@@ -35,6 +29,11 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn plain(message: impl Into<String>) -> Self {
         Self { message: message.into(), is_unsafe: false }
+    }
+
+    /// Trying again without a person would be dangerous.
+    pub(super) fn doubt(problem: &Problem) -> Self {
+        Self { message: told(problem), is_unsafe: true }
     }
 
     pub(super) fn of(error: &SuperviseError) -> Self {
@@ -64,7 +63,12 @@ pub(super) fn compose(
     // `current` is followed here once, so that the process keeps its release whatever the link says later.
     let release = current_release(disk, shape);
     let account = accounts::look_up(disk, launch.user.as_deref(), launch.group.as_deref()).map_err(Refusal::plain)?;
-    let leases = if unit.is_main() { guard(disk, shape.signer.as_ref(), signed)? } else { Vec::new() };
+    let leases = if unit.is_main() {
+        let uid = account.user.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+        guard(disk, shape, signed, uid).map_err(|problem| Refusal::doubt(&problem))?
+    } else {
+        Vec::new()
+    };
     Ok(Spec {
         run: run.0,
         program: launch.program.fill_path(&release),
@@ -134,54 +138,4 @@ pub(crate) fn log_settings(log: &ov_chains::shape::LogShape) -> LogSettings {
         keep: log.keep,
         rotate_every_seconds: log.rotate_every_seconds,
     }
-}
-
-/// Refuses to launch a validator whose signatures are in doubt, and names the lease on its key.
-fn guard(disk: &dyn Disk, signer: Option<&SignerShape>, signed: Option<SignState>) -> Result<Vec<PathBuf>, Refusal> {
-    let Some(signer) = signer else { return Ok(Vec::new()) };
-    let doubtful = |message: String| Refusal {
-        message: format!("{message}; it was not launched, since it might sign twice"),
-        is_unsafe: true,
-    };
-    let key = match &signer.key {
-        Some(path) => match disk.facts(path) {
-            Ok(Some(_)) => Some(
-                disk.read(path, KEY_BYTES_MAX)
-                    .map_err(|error| doubtful(format!("the signing key cannot be read: {error}")))?,
-            ),
-            Ok(None) => None,
-            Err(error) => return Err(doubtful(format!("the signing key cannot be looked at: {error}"))),
-        },
-        None => None,
-    };
-    if let Some(path) = &signer.sign_state {
-        let on_disk = ov_vault::sign_state::read(disk, path).map_err(|error| doubtful(error.to_string()))?;
-        let key_present = key.is_some() || signer.key.is_none();
-        // A home that never ran has neither; the node makes both at its first start.
-        let is_new = key.is_some() && signed.is_none() && on_disk == ov_vault::OnDisk::Missing && never_ran(disk, path);
-        if !is_new {
-            ov_vault::check_monotone(signed, &on_disk, key_present)
-                .map_err(|problem| doubtful(format!("failed to {problem}")))?;
-        }
-    }
-    Ok(key.map(|key| lease(disk, &key)).into_iter().collect())
-}
-
-/// Why a validator may not be launched now, if so: its key, and what it has signed, are not as they should be.
-pub fn doubt_about_signing(disk: &dyn Disk, shape: &NodeShape, signed: Option<SignState>) -> Option<String> {
-    guard(disk, shape.signer.as_ref(), signed).err().map(|refusal| refusal.message)
-}
-
-/// Whether the data directory around the sign state is still empty: a fresh node with a key that was put there.
-fn never_ran(disk: &dyn Disk, sign_state: &Path) -> bool {
-    sign_state.parent().is_none_or(|data| disk.list(data).map_or(true, |names| names.is_empty()))
-}
-
-/// The lock that one process of this host at a time may hold for this key.
-fn lease(disk: &dyn Disk, key: &[u8]) -> PathBuf {
-    let there = |place: &&&str| disk.facts(Path::new(place)).ok().flatten().is_some();
-    let directory = LEASE_DIRECTORIES.iter().find(there).copied().unwrap_or("/tmp");
-    let name = format!("omnivisor-signer-{}", ov_release::Digest::of(key.trim_ascii()));
-    debug_assert!(name.as_bytes().is_ascii() && Path::new(&name).as_os_str().as_bytes().len() < 128);
-    Path::new(directory).join(name)
 }

@@ -9,7 +9,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Set up and run", &["init", "run", "stop", "reload", "self-upgrade"]),
     ("Look", &["status", "watch", "events", "logs", "doctor"]),
     ("Upgrade", &["plan", "upgrade", "release"]),
-    ("Care", &["unit", "snapshot"]),
+    ("Care", &["unit", "snapshot", "confirm"]),
     ("Program", &["demo", "completions", "man", "schema"]),
 ];
 
@@ -96,6 +96,13 @@ Examples:
   omnivisor unit suspend main       a running main goes on, but is not launched again
   omnivisor unit resume main";
 
+pub(super) const CONFIRM: &str = "\
+Examples:
+  omnivisor confirm machine NODE    where NODE is the name that `omnivisor status` shows
+
+A validator whose home was brought to another machine, or whose clock was set, is held down: the
+other machine may sign too. Make sure that it cannot, for good, before you say so.";
+
 pub(super) const SNAPSHOT: &str = "\
 Examples:
   omnivisor snapshot create --reason 'before the migration'
@@ -169,6 +176,7 @@ mod tests {
             PLAN_ADD,
             UPGRADE,
             UNIT,
+            CONFIRM,
             SNAPSHOT,
             DEMO,
             COMPLETIONS,

@@ -2,6 +2,7 @@
 //! it goes on after any death as a person would.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use fakenode::Profile;
@@ -247,7 +248,8 @@ fn home_with(next: &Profile, soak: &str) -> TestNode {
     ] {
         let path = node.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     }
     let _ = node.make_release(next);
     node

@@ -142,7 +142,7 @@ fn what_the_configuration_names_must_be_there() {
     says(&finds(&node, &[], "config.users", "error"), &["nobody-of-this-name"]);
     says(&finds(&node, &[], "config.environment", "error"), &["secrets.env"]);
     says(&finds(&node, &[], "config.secrets", "warning"), &["hook-url", "0644"]);
-    says(&finds(&node, &[], "data.key-mode", "warning"), &["key.json"]);
+    says(&finds(&node, &[], "data.key-mode", "error"), &["key.json", "0604"]);
     fs::write(node.path("secrets.env"), "no variable here\n").unwrap();
     says(&finds(&node, &[], "config.environment", "error"), &["secrets.env", "1"]);
     fs::remove_file(node.path("hook-url")).unwrap();

@@ -41,6 +41,7 @@ fn answer(request: Request) {
         Request::RestoreSnapshot { snapshot, confirmation, reply } => {
             say(reply, format!("restore {snapshot} of {}", confirmation.confirm));
         }
+        Request::ConfirmMachine { confirmation, reply } => say(reply, format!("confirm {}", confirmation.confirm)),
         Request::RemoveSnapshot { snapshot, reply } => say(reply, format!("remove {snapshot}")),
         Request::Unit { unit, order, reply } => say(reply, format!("{} {unit}", order.word())),
         Request::Doctor { release, reply } => {

@@ -21,7 +21,7 @@ fn body_for(schema: Option<&str>) -> Value {
         Some("NewPlan") => json!({ "release": "v2", "trigger": { "at": "height", "height": 100 } }),
         Some("NewRelease") => json!({ "name": "v2", "source": "/tmp/v2" }),
         Some("NewDaemon") => json!({ "program": "/opt/omnivisor" }),
-        Some("RestoreSnapshot") => json!({ "confirm": "alpha" }),
+        Some("RestoreSnapshot" | "ConfirmMachine") => json!({ "confirm": "alpha" }),
         Some(other) => panic!("no body for {other}"),
     }
 }

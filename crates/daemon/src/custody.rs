@@ -1,0 +1,60 @@
+//! Whether the key of this node's validator may be used here and now, as far as the machine and its clocks tell.
+//!
+//! Owns the note of where the key was last used. Decides nothing: the node task holds main down, the doctor warns.
+
+use ov_chains::NodeShape;
+use ov_sys::Disk;
+use ov_types::{Moment, Problem};
+use ov_vault::custody::{self, Custody, CustodyProblem, Machine};
+use ov_vault::{SignState, VaultError};
+
+/// So old a note may become while the key is in use.
+const NOTE_AGE_MS_MAX: u64 = 60_000;
+
+/// Looks at the note. `Ok(true)`: it is time to write a new one. Nothing is in doubt for a node without a validator.
+pub(crate) fn check(
+    disk: &dyn Disk,
+    shape: &NodeShape,
+    here: &Machine,
+    signed: Option<SignState>,
+    now: Moment,
+) -> Result<bool, Problem> {
+    if shape.signer.is_none() {
+        return Ok(false);
+    }
+    let noted = custody::read(disk, &shape.layout.custody()).map_err(|error| unreadable(shape, &error))?;
+    match noted {
+        None if signed.is_some() => Err(doubt(shape, &CustodyProblem::Lost)),
+        None => Ok(true),
+        Some(noted) => {
+            noted.check(here, now).map_err(|problem| doubt(shape, &problem))?;
+            let is_of_this_boot = noted.machine == *here;
+            Ok(!is_of_this_boot || now.since_ms(noted.at) >= NOTE_AGE_MS_MAX)
+        }
+    }
+}
+
+/// Writes down that the key is used here and now.
+pub(crate) fn note(disk: &dyn Disk, shape: &NodeShape, here: &Machine, now: Moment) -> Result<(), VaultError> {
+    custody::write(disk, &shape.layout.custody(), &Custody::of(here, now))
+}
+
+fn doubt(shape: &NodeShape, problem: &CustodyProblem) -> Problem {
+    let code = match problem {
+        CustodyProblem::Machine => "OV-SGN-004",
+        CustodyProblem::SetBack { .. } | CustodyProblem::SetForward { .. } | CustodyProblem::Younger => "OV-SGN-005",
+        CustodyProblem::Lost => "OV-SGN-006",
+    };
+    held(shape, Problem::permanent(code, problem.to_string()))
+}
+
+fn unreadable(shape: &NodeShape, error: &VaultError) -> Problem {
+    held(shape, Problem::permanent("OV-SGN-006", "find out where the key was last used").because(error))
+}
+
+fn held(shape: &NodeShape, problem: Problem) -> Problem {
+    problem.state("main is held down, since the key might sign twice").hint(format!(
+        "make sure that no other machine signs with this key, then `omnivisor confirm machine {}`",
+        shape.name
+    ))
+}
