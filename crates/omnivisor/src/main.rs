@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod cosmovisor;
 mod daemon;
 mod demo;
 mod failure;
@@ -30,7 +31,11 @@ use clap::FromArgMatches as _;
 type Program = fn(Vec<OsString>) -> ExitCode;
 
 /// The names by which a link to this file is called, and the program each of them means.
-const NAMES: [(&str, Program); 2] = [("omnivisor", command_line), ("fakenode", demo_node)];
+const NAMES: [(&str, Program); 3] =
+    [("omnivisor", command_line), ("fakenode", demo_node), ("cosmovisor", cosmovisor::main)];
+
+/// Those that take another program's place: `omnivisor cosmovisor …` is `cosmovisor …`.
+const DROP_INS: [&str; 1] = ["cosmovisor"];
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -39,8 +44,17 @@ fn main() -> ExitCode {
     if first.as_deref() == Some(OsStr::new("shim")) {
         return ov_shim::main(words);
     }
+    if let Some(drop_in) = first.as_ref().filter(|first| is_own_name(&name) && DROP_INS.iter().any(|it| first == it)) {
+        return program(drop_in)(std::iter::once(drop_in.clone()).chain(words).collect());
+    }
     let words = std::iter::once(name.clone()).chain(first).chain(words).collect();
     program(&name)(words)
+}
+
+/// Whether this name means the command line of our own.
+fn is_own_name(name: &OsStr) -> bool {
+    let name = Path::new(name).file_name().unwrap_or_default();
+    NAMES.iter().skip(1).all(|(known, _)| name != *known)
 }
 
 /// The program that a name means; unknown names mean the command line, as when somebody renamed the file.

@@ -1,0 +1,47 @@
+//! Puts a program file where it belongs: whole or not at all, executable, and without a byte written into a file that a
+//! process may be running.
+
+use std::path::{Path, PathBuf};
+
+use ov_chains::cosmos::followed;
+use ov_sys::disk::Kind;
+use ov_sys::{Disk as _, RealDisk, durable};
+
+use super::complaint::Complaint;
+
+const PROGRAM_MODE: u32 = 0o755;
+
+/// Copies a program beside its place, and renames it. `from` was found already, links followed.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Complaint> {
+    let beside = beside(to)?;
+    let copied = durable::copy_file(&RealDisk, from, &beside)
+        .and_then(|_| RealDisk.set_mode(&beside, PROGRAM_MODE))
+        .and_then(|()| RealDisk.sync_file(&beside))
+        .and_then(|()| RealDisk.rename(&beside, to))
+        .and_then(|()| RealDisk.sync_directory(to.parent().unwrap_or(Path::new("/"))));
+    copied.map_err(|error| {
+        // On a full disk the leftover would hold the very room that is missing.
+        let _ = RealDisk.remove_file(&beside);
+        Complaint::file("failed to write binary to location: ", "write", to, &error)
+    })
+}
+
+/// Makes sure that this is a program: a regular file, links followed, that everybody may execute.
+pub(super) fn ensure_program(path: &Path) -> Result<(), Complaint> {
+    let found = followed(&RealDisk, path).map_err(|error| Complaint::file("", "stat", path, &error))?;
+    let Some((real, facts)) = found else {
+        return Err(Complaint::new(format!("stat {}: no such file or directory", path.display())));
+    };
+    if facts.kind != Kind::File {
+        return Err(Complaint::new(format!("{} is not a regular file", path.display())));
+    }
+    if facts.mode & 0o111 == 0o111 {
+        return Ok(());
+    }
+    RealDisk.set_mode(&real, facts.mode | 0o111).map_err(|error| Complaint::file("", "chmod", path, &error))
+}
+
+fn beside(path: &Path) -> Result<PathBuf, Complaint> {
+    let name = path.file_name().ok_or_else(|| Complaint::new(format!("{} names no file", path.display())))?;
+    Ok(path.with_file_name(format!(".{}.new", name.to_string_lossy())))
+}

@@ -1,0 +1,11 @@
+//! The drop-in for Cosmovisor, as the real program under its name.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cosmovisor {
+    mod add;
+    mod init;
+    mod settings;
+    mod support;
+    mod version;
+}
