@@ -6,6 +6,7 @@
 pub mod cosmos;
 mod environment;
 mod generic;
+pub mod plans;
 mod reload;
 mod secret;
 pub mod shape;

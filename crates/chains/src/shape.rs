@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use ov_types::{EngineSettings, FailurePolicy, KeepMethod, ReleaseName, UnitName};
 
+use crate::plans::PlanRules;
 use crate::reload::Written;
 use crate::secret::Secret;
 use crate::template::Template;
@@ -32,6 +33,8 @@ pub struct NodeShape {
     pub probes: NodeProbes,
     /// Where plans appear by themselves.
     pub scouts: Vec<Scout>,
+    /// The copy of a plan that is left in the folder of its release when that becomes current, if the family has that.
+    pub applied_copy: Option<String>,
     /// What a plan does when the new release cannot be proven, unless the plan says otherwise.
     pub on_failure: FailurePolicy,
     /// How the data directory is kept before a switch.
@@ -373,13 +376,29 @@ pub enum Expect {
 /// Where plans appear by themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scout {
-    /// A JSON file `{"name", "height", "info"?}` that the node writes, usually when it halts.
+    /// A JSON file `{"name", "height", "info"?}`, or a list of such, that the node or people write.
     PlanFile {
         /// The file.
         path: PathBuf,
         /// What such a plan does when the new release cannot be proven.
         on_failure: FailurePolicy,
+        /// How it is to be understood.
+        rules: PlanRules,
     },
+}
+
+impl Scout {
+    /// The file that is looked at.
+    pub fn path(&self) -> &Path {
+        let Scout::PlanFile { path, .. } = self;
+        path
+    }
+
+    /// How it is to be understood.
+    pub fn rules(&self) -> &PlanRules {
+        let Scout::PlanFile { rules, .. } = self;
+        rules
+    }
 }
 
 /// How the data directory is kept before a switch.

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ov_chains::plans::PlanRules;
 use ov_chains::shape::{Comparison, Health, HeightProbe, LogShape, NodeShape, Output, Probe, Scout, Stdin};
 use ov_chains::{Secret, init_template};
 use ov_types::{FailurePolicy, KeepMethod, RestartPolicy, StartAfter, StartWhen, UnitName, WhenLooping};
@@ -81,7 +82,7 @@ fn a_validator_is_parked_and_its_plan_file_holds() {
     let signer = node.signer.unwrap();
     assert_eq!(signer.key.as_deref(), Some(Path::new("/home/node/config/priv_validator_key.json")));
     let path = PathBuf::from("/home/node/data/upgrade-info.json");
-    assert_eq!(node.scouts, [Scout::PlanFile { path, on_failure: FailurePolicy::Hold }]);
+    assert_eq!(node.scouts, [Scout::PlanFile { path, on_failure: FailurePolicy::Hold, rules: PlanRules::default() }]);
     assert!(matches!(node.probes.height, Some(HeightProbe::Http { .. })));
     let version = node.probes.version.unwrap();
     assert_eq!(version.program.fill_path(Path::new("/r/v2")), Path::new("/r/v2/bin/mynode"));

@@ -5,6 +5,7 @@ mod custody;
 mod effects;
 mod jobs;
 mod requests;
+mod senses;
 mod status;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::core::{Core, CoreError};
 use crate::crash_points::CrashPoint;
 use crate::live::Live;
 use crate::request::{NodeHandle, Reply, Request};
+use crate::scout::Looked;
 use crate::source::ShapeSource;
 use crate::systemd::ServiceManager;
 use crate::units::{Command, Discovered, Ground, Said, UnitTask, Watchers, discover, may_run};
@@ -49,6 +51,8 @@ pub(crate) enum Message {
     Input(Input),
     /// The height that a run of main was seen at.
     Height(Height, RunId),
+    /// All scouts were asked; whether the engine waits for that.
+    Looked(Looked, bool),
     /// Work on the data is over.
     JobDone(Reply<Acknowledged>, Result<Acknowledged, Refusal>),
     /// This program file takes the daemon's place.
@@ -127,6 +131,7 @@ pub(crate) struct Keeper {
     source: Arc<dyn ShapeSource>,
     /// The machine on which a validator's key is used.
     here: Machine,
+    senses: senses::Senses,
 }
 
 /// What the keeper is made of.
@@ -167,6 +172,7 @@ impl Keeper {
             end: None,
             source,
             here: Machine::this(),
+            senses: senses::Senses::default(),
         }
     }
 
@@ -178,6 +184,7 @@ impl Keeper {
         let mut watchdog = self.manager.watchdog_every().map(tokio::time::interval);
         let mut custody = tokio::time::interval(CUSTODY_EVERY);
         custody.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut polling = self.polls_every().map(tokio::time::interval);
         while self.end.is_none() {
             let wake = self.wake_at();
             tokio::select! {
@@ -190,6 +197,7 @@ impl Keeper {
                 Some(path) = self.watch.changed() => self.take_change(&path)?,
                 () = sleep_until(wake), if wake.is_some() => self.take(Input::Wake)?,
                 _ = custody.tick(), if self.shape.signer.is_some() => self.look_at_custody()?,
+                () = tick(&mut polling), if polling.is_some() => self.look_for_changes(),
                 () = tick(&mut watchdog), if watchdog.is_some() => drop(self.manager.alive()),
                 else => break,
             }
@@ -284,8 +292,11 @@ impl Keeper {
             Message::Height(height, run) => {
                 self.live.send_modify(|live| live.height = Some((height, run)));
                 self.handle.metrics.height(height, self.clock.now());
-                self.take(Input::Height(height))
+                self.take(Input::Height(height))?;
+                self.weigh_height();
+                Ok(())
             }
+            Message::Looked(looked, consulted) => self.take_looked(looked, consulted),
             Message::JobDone(reply, answer) => self.finish_job(reply, answer),
             Message::Replace(program) => {
                 self.end = Some(End::Replaced(program));
@@ -404,7 +415,7 @@ impl Keeper {
             return Ok(());
         }
         self.look_at_files()?;
-        if self.shape.scouts.iter().any(|scout| scout_path(scout) == path) {
+        if self.shape.scouts.iter().any(|scout| scout.path() == path) {
             self.look_for_plans(false);
         }
         Ok(())
@@ -453,7 +464,8 @@ impl Keeper {
         self.handle.events.close();
     }
 
-    fn push(&self, kind: EventKind) {
+    fn push(&mut self, kind: EventKind) {
+        self.senses.note(&kind, self.clock.now());
         match kind.importance() {
             ov_types::Importance::Routine => tracing::info!("{kind}"),
             ov_types::Importance::Notice => tracing::info!("{kind}"),
@@ -479,12 +491,6 @@ impl Keeper {
     }
 }
 
-fn scout_path(scout: &ov_chains::shape::Scout) -> &std::path::Path {
-    match scout {
-        ov_chains::shape::Scout::PlanFile { path, .. } => path,
-    }
-}
-
 /// Units that the configuration does not name any more and of which something may run.
 fn left_units(disk: &dyn Disk, shape: &NodeShape) -> Vec<UnitName> {
     let folder = shape.layout.state.join("units");
@@ -496,7 +502,7 @@ fn left_units(disk: &dyn Disk, shape: &NodeShape) -> Vec<UnitName> {
 /// The files whose changes matter at once.
 fn watched_files(shape: &NodeShape) -> Vec<PathBuf> {
     let suspends = shape.units.values().flat_map(|unit| [unit.suspend_file.clone(), unit.only_when.clone()]).flatten();
-    let scouts = shape.scouts.iter().map(|scout| scout_path(scout).to_owned());
+    let scouts = shape.scouts.iter().map(|scout| scout.path().to_owned());
     std::iter::once(shape.layout.config.clone()).chain(suspends).chain(scouts).collect()
 }
 

@@ -4,15 +4,21 @@
 //! [`Sighting`] and never to an error: a bad file must not end the supervision of a good node. Owns no state: whether
 //! a plan was handled before is the caller's to know.
 
+mod evidence;
+
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ov_chains::NodeShape;
+use ov_chains::plans::{PlanNames, PlanRules, PlanWriters};
 use ov_chains::shape::Scout;
 use ov_engine::{Input, Wish};
 use ov_sys::Disk;
-use ov_types::{Height, Origin, ReleaseName, Trigger};
+use ov_types::{FailurePolicy, Height, Origin, ReleaseName, Trigger};
 use serde_json::{Map, Value};
+
+use evidence::{Gathered, wall_ms};
 
 /// The largest plan file that is read. The `info` of a real one is a list of download addresses, a few KiB.
 pub const PLAN_BYTES_MAX: u64 = 1 << 20;
@@ -26,14 +32,14 @@ pub enum Sighting {
     NotYet(String),
     /// It is whole, and no plan of ours can be made from it, and why.
     Unusable(String),
-    /// A plan.
-    Found(Candidate),
+    /// Plans: one, unless the file is a list.
+    Found(Vec<Candidate>),
 }
 
 /// What a plan file asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The release to go to: the plan's name, letter for letter.
+    /// The release to go to.
     pub release: ReleaseName,
     /// The height at which the node halts.
     pub height: Height,
@@ -41,38 +47,143 @@ pub struct Candidate {
     pub info: Option<String>,
 }
 
+/// What is known of a node when its scouts are asked.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// What `current` names.
+    pub current: Option<ReleaseName>,
+    /// The last height it was seen at.
+    pub height: Option<Height>,
+    /// The height below which it cannot be any more, remembered or from what it has signed.
+    pub remembered: Option<Height>,
+    /// The height has stood for a while, or was just reached when the file was written.
+    pub is_settled: bool,
+    /// How main is.
+    pub main: MainSeen,
+    /// Where plans came from that are not over.
+    pub origins: Vec<Origin>,
+}
+
+/// How main is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MainSeen {
+    /// No daemon of this time has launched it.
+    #[default]
+    NotYet,
+    /// Its process runs.
+    Runs,
+    /// It ended by itself.
+    EndedItself {
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+        /// Whether with a failure.
+        failed: bool,
+    },
+    /// It was told to end.
+    Stopped,
+}
+
+/// What a look at all scouts gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// For the engine.
+    pub inputs: Vec<Input>,
+    /// How each file is written now: when that changes, it is looked at again.
+    pub writings: BTreeMap<PathBuf, Writing>,
+    /// What people should know of files that no plan comes from, by the file or the plan.
+    pub remarks: BTreeMap<String, String>,
+}
+
+/// One state of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Writing {
+    /// When it was changed last, in milliseconds since 1970.
+    pub modified_ms: i64,
+    /// Its length.
+    pub len: u64,
+    /// The height of the plan in it, if there is one.
+    pub height: Option<Height>,
+}
+
+/// How a file is written now; `None` when it is not there.
+pub fn writing(disk: &dyn Disk, path: &Path) -> Option<Writing> {
+    let facts = disk.facts(path).ok().flatten()?;
+    Some(Writing { modified_ms: wall_ms(facts.modified), len: facts.len, height: None })
+}
+
 /// Asks every scout of a node, and says what it saw in the words of the engine. A plan for the release that runs is
 /// one that was carried out.
-pub fn ask(disk: &dyn Disk, shape: &NodeShape, current: Option<&ReleaseName>) -> Vec<Input> {
-    let mut seen = Vec::new();
+pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
+    let mut looked = Looked::default();
     for scout in &shape.scouts {
-        let Scout::PlanFile { path, on_failure } = scout;
-        let origin = Origin::File { path: path.display().to_string() };
-        match look(disk, path) {
-            Sighting::Found(found) if current == Some(&found.release) => {}
-            Sighting::Found(found) => seen.push(Input::PlanSeen(Wish {
-                release: found.release,
-                trigger: Trigger::Halt { height: found.height },
-                on_failure: *on_failure,
-                origin,
-                source: None,
-                sha256: None,
-                keep: true,
-                replaces: None,
-            })),
-            Sighting::Absent => seen.push(Input::PlanGone(origin)),
+        let Scout::PlanFile { path, on_failure, rules } = scout;
+        let mut writing = writing(disk, path);
+        match look(disk, path, rules) {
+            Sighting::Found(plans) => {
+                let origins: Vec<Origin> = plans.iter().map(|plan| origin_of(path, rules, plan)).collect();
+                for (plan, origin) in plans.iter().zip(&origins) {
+                    if let Some(writing) = &mut writing {
+                        writing.height = Some(plan.height);
+                    }
+                    let evidence = Gathered::of(disk, shape, known, writing);
+                    match evidence.meaning(rules, plan, known) {
+                        Ok(trigger) => looked.inputs.push(Input::PlanSeen(wish(plan, trigger, *on_failure, origin))),
+                        Err(why) => {
+                            looked.inputs.push(Input::PlanGone(origin.clone()));
+                            let of = format!("{} {} {}", path.display(), plan.release, plan.height);
+                            looked.remarks.extend(why.map(|why| (of, why)));
+                        }
+                    }
+                }
+                let gone = known.origins.iter().filter(|known| is_of(known, path) && !origins.contains(known));
+                looked.inputs.extend(gone.cloned().map(Input::PlanGone));
+            }
+            Sighting::Absent => {
+                let all = known.origins.iter().filter(|known| is_of(known, path)).cloned();
+                let own = Origin::File { path: path.display().to_string() };
+                looked.inputs.extend(all.filter(|known| *known != own).chain([own.clone()]).map(Input::PlanGone));
+            }
             Sighting::NotYet(why) | Sighting::Unusable(why) => {
-                tracing::warn!("the plan file {} is not used: {why}", path.display());
+                let why = format!("the plan file {} is not used: {why}", path.display());
+                looked.remarks.insert(path.display().to_string(), why);
             }
         }
+        looked.writings.extend(writing.map(|writing| (path.clone(), writing)));
     }
-    seen
+    looked
+}
+
+/// Plans of one list come and go one by one, so each of them has an origin of its own.
+fn origin_of(path: &Path, rules: &PlanRules, plan: &Candidate) -> Origin {
+    let path = path.display();
+    match rules.writers {
+        PlanWriters::People => Origin::File { path: format!("{path}#{}", plan.release) },
+        PlanWriters::Node | PlanWriters::NodeOrPeople => Origin::File { path: path.to_string() },
+    }
+}
+
+fn is_of(origin: &Origin, file: &Path) -> bool {
+    let file = file.display().to_string();
+    matches!(origin, Origin::File { path } if *path == file || path.strip_prefix(&file).is_some_and(|rest| rest.starts_with('#')))
+}
+
+fn wish(plan: &Candidate, trigger: Trigger, on_failure: FailurePolicy, origin: &Origin) -> Wish {
+    Wish {
+        release: plan.release.clone(),
+        trigger,
+        on_failure,
+        origin: origin.clone(),
+        source: None,
+        sha256: None,
+        keep: true,
+        replaces: None,
+    }
 }
 
 /// Looks at a plan file.
-pub fn look(disk: &dyn Disk, path: &Path) -> Sighting {
+pub fn look(disk: &dyn Disk, path: &Path, rules: &PlanRules) -> Sighting {
     match disk.read(path, PLAN_BYTES_MAX) {
-        Ok(bytes) => parse(&bytes),
+        Ok(bytes) => parse(&bytes, rules),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Sighting::Absent,
             io::ErrorKind::FileTooLarge => Sighting::Unusable(format!("it is longer than {PLAN_BYTES_MAX} bytes")),
@@ -81,22 +192,34 @@ pub fn look(disk: &dyn Disk, path: &Path) -> Sighting {
     }
 }
 
-/// Reads the contents of a plan file: `{"name": …, "height": …, "info": …}`.
-pub fn parse(bytes: &[u8]) -> Sighting {
+/// Reads the contents of a plan file: `{"name": …, "height": …, "info": …}`, or a list of such.
+pub fn parse(bytes: &[u8], rules: &PlanRules) -> Sighting {
+    let is_list = rules.writers == PlanWriters::People;
     if bytes.trim_ascii().is_empty() {
-        return Sighting::NotYet("it is empty".to_owned());
+        return if is_list { Sighting::Found(Vec::new()) } else { Sighting::NotYet("it is empty".to_owned()) };
     }
     // The beginning of an object is never a whole JSON text, so whatever was torn ends here.
-    match serde_json::from_slice::<Value>(bytes) {
-        Err(error) => Sighting::NotYet(format!("it is not whole JSON: {error}")),
-        Ok(Value::Object(fields)) => candidate(&fields).map_or_else(Sighting::Unusable, Sighting::Found),
-        Ok(_) => Sighting::Unusable("it is not a JSON object".to_owned()),
-    }
+    let plans = match serde_json::from_slice::<Value>(bytes) {
+        Err(error) => return Sighting::NotYet(format!("it is not whole JSON: {error}")),
+        Ok(Value::Object(fields)) if !is_list => candidate(&fields, rules.names).map(|plan| vec![plan]),
+        Ok(Value::Array(entries)) if is_list => list(&entries, rules.names),
+        Ok(_) if is_list => Err("it is not a JSON array".to_owned()),
+        Ok(_) => Err("it is not a JSON object".to_owned()),
+    };
+    plans.map_or_else(Sighting::Unusable, Sighting::Found)
 }
 
-fn candidate(fields: &Map<String, Value>) -> Result<Candidate, String> {
+fn list(entries: &[Value], names: PlanNames) -> Result<Vec<Candidate>, String> {
+    let one = |(position, entry): (usize, &Value)| {
+        let fields = entry.as_object().ok_or("it is not a JSON object".to_owned());
+        fields.and_then(|fields| candidate(fields, names)).map_err(|why| format!("entry {position}: {why}"))
+    };
+    entries.iter().enumerate().map(one).collect()
+}
+
+fn candidate(fields: &Map<String, Value>, names: PlanNames) -> Result<Candidate, String> {
     let name = fields.get("name").and_then(Value::as_str).ok_or("it has no `name`")?;
-    let release = ReleaseName::new(name).map_err(|error| error.to_string())?;
+    let release = names.release(name)?;
     let height = match fields.get("height") {
         Some(Value::Number(number)) => number.as_u64(),
         // Some encoders write 64-bit numbers as text.
@@ -120,8 +243,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn found(text: &str) -> Candidate {
-        match parse(text.as_bytes()) {
-            Sighting::Found(candidate) => candidate,
+        match parse(text.as_bytes(), &PlanRules::default()) {
+            Sighting::Found(mut plans) => plans.remove(0),
             other => panic!("{text:?} gave {other:?}"),
         }
     }
@@ -139,7 +262,7 @@ mod tests {
     #[test]
     fn what_may_still_become_a_plan_is_told_from_what_will_not() {
         for torn in ["", " \n", "{", r#"{"name":"v2","height":12"#, r#"{"name":"v2","height":1}}"#, "\u{0}\u{0}"] {
-            assert!(matches!(parse(torn.as_bytes()), Sighting::NotYet(_)), "{torn:?}");
+            assert!(matches!(parse(torn.as_bytes(), &PlanRules::default()), Sighting::NotYet(_)), "{torn:?}");
         }
         for unusable in [
             "[]",
@@ -155,13 +278,15 @@ mod tests {
             r#"{"name":"","height":1}"#,
             r#"{"name":7,"height":1}"#,
         ] {
-            assert!(matches!(parse(unusable.as_bytes()), Sighting::Unusable(_)), "{unusable:?}");
+            assert!(matches!(parse(unusable.as_bytes(), &PlanRules::default()), Sighting::Unusable(_)), "{unusable:?}");
         }
     }
 
     #[test]
     fn a_name_that_cannot_be_a_folder_is_quoted_in_the_answer() {
-        let Sighting::Unusable(why) = parse(br#"{"name":"my upgrade","height":1}"#) else { panic!("it was accepted") };
+        let Sighting::Unusable(why) = parse(br#"{"name":"my upgrade","height":1}"#, &PlanRules::default()) else {
+            panic!("it was accepted")
+        };
         assert!(why.contains("my upgrade") && why.contains("release name"), "{why}");
     }
 
@@ -169,20 +294,21 @@ mod tests {
     fn files_that_are_missing_too_long_or_no_files_stop_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");
-        assert_eq!(look(&RealDisk, &path), Sighting::Absent);
-        assert_eq!(look(&RealDisk, &path.join("below")), Sighting::Absent);
+        assert_eq!(look(&RealDisk, &path, &PlanRules::default()), Sighting::Absent);
+        assert_eq!(look(&RealDisk, &path.join("below"), &PlanRules::default()), Sighting::Absent);
         std::fs::write(&path, vec![b' '; usize::try_from(PLAN_BYTES_MAX).unwrap() + 1]).unwrap();
-        assert!(matches!(look(&RealDisk, &path), Sighting::Unusable(_)));
-        assert_eq!(look(&RealDisk, &path.join("below")), Sighting::Absent);
-        assert!(matches!(look(&RealDisk, folder.path()), Sighting::NotYet(_)));
+        assert!(matches!(look(&RealDisk, &path, &PlanRules::default()), Sighting::Unusable(_)));
+        assert_eq!(look(&RealDisk, &path.join("below"), &PlanRules::default()), Sighting::Absent);
+        assert!(matches!(look(&RealDisk, folder.path(), &PlanRules::default()), Sighting::NotYet(_)));
         std::fs::write(&path, r#"{"name":"v2","height":3}"#).unwrap();
-        assert!(matches!(look(&RealDisk, &path), Sighting::Found(_)));
+        assert!(matches!(look(&RealDisk, &path, &PlanRules::default()), Sighting::Found(_)));
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse(&bytes);
+            let people = PlanRules { writers: PlanWriters::People, ..PlanRules::default() };
+            let _ = (parse(&bytes, &PlanRules::default()), parse(&bytes, &people));
         }
 
         #[test]
@@ -194,8 +320,8 @@ mod tests {
         ) {
             prop_assume!(ReleaseName::new(name.clone()).is_ok());
             let text = serde_json::json!({"name": name, "height": height, "info": info}).to_string();
-            prop_assert!(matches!(parse(text.as_bytes()), Sighting::Found(_)));
-            prop_assert!(matches!(parse(&text.as_bytes()[..cut.index(text.len())]), Sighting::NotYet(_)));
+            prop_assert!(matches!(parse(text.as_bytes(), &PlanRules::default()), Sighting::Found(_)));
+            prop_assert!(matches!(parse(&text.as_bytes()[..cut.index(text.len())], &PlanRules::default()), Sighting::NotYet(_)));
         }
     }
 }

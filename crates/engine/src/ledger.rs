@@ -170,6 +170,7 @@ pub struct Ledger {
     pub(crate) entries: BTreeMap<PlanId, Entry>,
     pub(crate) units: BTreeMap<UnitName, UnitLedger>,
     pub(crate) last_end: Option<LastEnd>,
+    pub(crate) height: Option<Height>,
     pub(crate) sign_state: Option<(u64, u64, u64)>,
     pub(crate) boot: String,
     pub(crate) plans_counted: u64,
@@ -225,6 +226,11 @@ impl Ledger {
         self.sign_state
     }
 
+    /// The last height that was noted.
+    pub fn height(&self) -> Option<Height> {
+        self.height
+    }
+
     /// The number the next plan gets.
     pub fn next_plan(&self) -> PlanId {
         PlanId(self.plans_counted + 1)
@@ -242,7 +248,9 @@ impl Ledger {
             Record::SignStateSeen { height, round, step, .. } => {
                 self.sign_state = self.sign_state.max(Some((*height, *round, *step)));
             }
+            Record::HeightSeen { height, .. } => self.height = Some(*height),
             Record::MainEnded { at, status, height } => {
+                self.height = height.or(self.height);
                 self.last_end = Some(LastEnd { at: *at, status: *status, height: *height, boot: self.boot.clone() });
             }
             Record::StepStarted { .. }

@@ -26,6 +26,9 @@ impl Ledger {
                 records.push(Record::UnitParked { at, unit, reason: reason.clone() });
             }
         }
+        if let Some(height) = self.height {
+            records.push(Record::HeightSeen { at, height });
+        }
         if let Some((height, round, step)) = self.sign_state {
             records.push(Record::SignStateSeen { at, height, round, step });
         }

@@ -30,7 +30,7 @@ pub use layout::Layout;
 pub use list::{Listed, list, prune, sweep};
 pub use provenance::{InvalidProvenance, Provenance, parse as parse_provenance};
 pub use stage::{Source, StageRequest, Staged, adopt, settle, stage};
-pub use state::{State, Thoroughness, state, verify};
+pub use state::{State, Thoroughness, state, verify, was_adopted};
 pub use switch::{CurrentRelease, Switched, current, switch};
 pub use tree::Entry;
 pub use withdraw::withdraw;

@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
 use crate::provenance::{self, Provenance};
-use crate::state::{State, Thoroughness, differences, state};
+use crate::state::{State, Thoroughness, adopted_source, differences, state};
 use crate::switch::{CurrentRelease, current};
 use crate::tree::{self, Entry, Planned, PlannedKind};
 use crate::withdraw::{remove, remove_leftovers};
@@ -116,7 +116,7 @@ pub fn adopt(
     // Whoever made the directory may also have made those above it, a moment ago.
     let parent = directory.parent().unwrap_or(Path::new("/"));
     durable::make_directories(disk, parent, 0o755).at("sync", parent)?;
-    let source = format!("adopted from {}", directory.display());
+    let source = adopted_source(&directory);
     let provenance = Provenance::new(name.clone(), program.to_owned(), source, now_ms, entries);
     write_pending(disk, layout, &provenance)?;
     commit(disk, &layout.pending(name), &layout.provenance(name))?;

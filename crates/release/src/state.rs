@@ -52,6 +52,18 @@ impl State {
     }
 }
 
+/// Whether somebody put the release into its place by hand, and it was taken on as it was: then what lies there is
+/// theirs to change.
+pub fn was_adopted(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<bool, ReleaseError> {
+    let provenance = provenance::read(disk, &layout.provenance(name))?;
+    Ok(provenance.is_some_and(|provenance| provenance.source == adopted_source(&layout.directory(name))))
+}
+
+/// What the provenance says of a release that was put into its place by hand.
+pub(crate) fn adopted_source(directory: &Path) -> String {
+    format!("adopted from {}", directory.display())
+}
+
 /// What the release is, by names, kinds, sizes and permissions.
 pub fn state(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<State, ReleaseError> {
     look(disk, layout, name, Thoroughness::Facts)

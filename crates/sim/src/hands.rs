@@ -35,7 +35,8 @@ impl World {
     fn ask_scouts(&mut self, consulted: bool) -> Lawful {
         let current = ov_release::current(&self.home.disk, &self.home.layout()).ok();
         let current = current.and_then(ov_release::CurrentRelease::release);
-        for input in ov_daemon::scout::ask(&self.home.disk, &self.home.shape, current.as_ref()) {
+        let known = ov_daemon::scout::Known { current, ..Default::default() };
+        for input in ov_daemon::scout::ask(&self.home.disk, &self.home.shape, &known).inputs {
             let name = if matches!(input, Input::PlanSeen(_)) { "plan.seen" } else { "plan.gone" };
             self.tally.count(name);
             self.give(input)?;

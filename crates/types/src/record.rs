@@ -216,6 +216,13 @@ pub enum Record {
         /// The step.
         step: u64,
     },
+    /// The node was seen at a height: noted now and then, so that a daemon which finds it down knows where it was.
+    HeightSeen {
+        /// When.
+        at: Moment,
+        /// The height.
+        height: Height,
+    },
     /// The main process ended; kept because gaps are measured from here.
     MainEnded {
         /// When.
@@ -247,6 +254,7 @@ impl Record {
             | Record::UnitParked { at, .. }
             | Record::UnitReleased { at, .. }
             | Record::SignStateSeen { at, .. }
+            | Record::HeightSeen { at, .. }
             | Record::MainEnded { at, .. } => *at,
         }
     }

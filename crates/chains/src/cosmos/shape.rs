@@ -13,12 +13,14 @@ use ov_types::{
     UnitName, UnitRules, UpgradeRules, WhenLooping,
 };
 
-use super::arguments::flag_value;
+use super::arguments::{flag_value, skip_heights};
 use super::check::followed;
+use super::current::APPLIED_FILE;
 use super::extras::Extras;
 use super::names::GENESIS;
 use super::node_config::{NodeConfig, node_config};
 use super::settings::Settings;
+use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
     HeightProbe, HomeLayout, KeepShape, LaunchShape, NodeProbes, NodeShape, Output, ProveShape, Retention, Scout,
@@ -52,7 +54,8 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: Extras, arguments: &[
         units: BTreeMap::from([(main.clone(), unit)]),
         engine: engine(settings, extras, main, &config),
         probes: probes(&config),
-        scouts: vec![Scout::PlanFile { path: settings.plan_file(), on_failure: FailurePolicy::Hold }],
+        scouts: scouts(settings, arguments),
+        applied_copy: Some(APPLIED_FILE.to_owned()),
         on_failure: FailurePolicy::Hold,
         keep: keep(settings),
         migrate: None,
@@ -78,6 +81,22 @@ fn layout(settings: &Settings) -> HomeLayout {
         snapshots: layout.state.join("snapshots"),
         ..layout
     }
+}
+
+/// The file of the halting node, which people also write ahead of time; and the list of what people scheduled.
+fn scouts(settings: &Settings, arguments: &[String]) -> Vec<Scout> {
+    let files = [(settings.plan_file(), PlanWriters::NodeOrPeople), (settings.queue_file(), PlanWriters::People)];
+    let scout = |(path, writers)| Scout::PlanFile {
+        path,
+        on_failure: FailurePolicy::Hold,
+        rules: PlanRules {
+            names: PlanNames::Escaped { lowered: !settings.disable_recase },
+            writers,
+            skipped: skip_heights(arguments),
+            every_ms: Some(settings.poll_interval.ms()),
+        },
+    };
+    files.map(scout).into()
 }
 
 fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {
@@ -198,8 +217,8 @@ mod tests {
         assert_eq!(main.cwd.as_literal(), Some("/home/node/cosmovisor"));
         assert_eq!((main.stdin, &main.output), (Stdin::Inherit, &Output::Inherit));
         assert_eq!(node.chain, "cosmos");
-        let scout = Scout::PlanFile { path: settings.plan_file(), on_failure: FailurePolicy::Hold };
-        assert_eq!(node.scouts, [scout]);
+        let files: Vec<&Path> = node.scouts.iter().map(Scout::path).collect();
+        assert_eq!(files, [settings.plan_file(), settings.queue_file()]);
     }
 
     #[test]

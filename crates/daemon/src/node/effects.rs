@@ -14,7 +14,6 @@ use crate::core::CoreError;
 use crate::notify::{Sources, Webhooks};
 use crate::probe::{self, Scene};
 use crate::prove::prove;
-use crate::scout;
 use crate::steps::{Place, Workshop, carry_out};
 use crate::units::Command;
 
@@ -98,22 +97,6 @@ impl Keeper {
         });
     }
 
-    // ---- plans ---------------------------------------------------------------------------------------------------
-
-    /// Looks where plans appear, and tells the engine; `consulted`: it waits for the answer.
-    pub(super) fn look_for_plans(&self, consulted: bool) {
-        let (disk, shape, messages) = (Arc::clone(&self.disk), Arc::clone(&self.shape), self.messages.clone());
-        let current = self.current_release();
-        drop(tokio::task::spawn_blocking(move || {
-            for input in scout::ask(&*disk, &shape, current.as_ref()) {
-                let _ = messages.blocking_send(Message::Input(input));
-            }
-            if consulted {
-                let _ = messages.blocking_send(Message::Input(Input::Consulted));
-            }
-        }));
-    }
-
     // ---- steps ---------------------------------------------------------------------------------------------------
 
     /// What steps, and work on the data, work with.
@@ -185,7 +168,7 @@ impl Keeper {
             timeout: Duration::from_millis(probes.timeout_ms),
         };
         let every = Duration::from_millis(probes.height_every_ms.max(10));
-        let messages = self.messages.clone();
+        let (messages, poke) = (self.messages.clone(), self.senses.poke());
         self.height_task = Some(tokio::spawn(async move {
             loop {
                 if let Ok(height) = probe::height(&probe, &scene).await
@@ -193,7 +176,7 @@ impl Keeper {
                 {
                     return;
                 }
-                tokio::time::sleep(every).await;
+                let _ = tokio::time::timeout(every, poke.notified()).await;
             }
         }));
     }
@@ -227,7 +210,7 @@ impl Keeper {
     }
 
     /// Tells about a configuration that could not be used.
-    pub(super) fn refuse_configuration(&self, problem: &Problem) {
+    pub(super) fn refuse_configuration(&mut self, problem: &Problem) {
         self.push(EventKind::ConfigurationRefused { problem: problem.clone() });
     }
 }

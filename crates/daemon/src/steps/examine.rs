@@ -30,6 +30,7 @@ impl Work for Examine {
 
 /// Has the doctor look, and fails on errors.
 pub(super) fn judge(shop: &Workshop, call: &StepCall, depth: Depth, code: &str) -> Result<StepFacts, Problem> {
+    super::stage::take_again(shop, call)?;
     let findings = shop.examine(Some(&call.plan), None, depth);
     let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
     if errors.is_empty() {

@@ -84,17 +84,37 @@ fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
             .state(state_at(call))
             .hint(format!("stage it: `omnivisor upgrade prepare {release} --from <file or directory>`"))
     };
-    // What was staged once and differs now is not what was examined then; only a person may call that good.
+    // What was staged once and differs now is not what was examined then; only a person may call that good. They do
+    // where they put it there themselves, and put another one there since.
     let state = ov_release::state(&*shop.disk, &shop.layout(), release).map_err(|error| problem(call, &error))?;
-    if matches!(state, State::Damaged(_)) {
+    let is_damaged = matches!(state, State::Damaged(_));
+    if is_damaged && !is_theirs(shop, release).map_err(|error| problem(call, &error))? {
         return Stage.verify(shop, call).map(|()| StepFacts::default());
     }
     let Some(program) = shop.program_in_release() else { return Err(missing()) };
     match ov_release::adopt(&*shop.disk, &shop.layout(), release, &program, shop.clock.now().wall_ms) {
+        Ok(_) if is_damaged => {
+            tracing::warn!("release {release} was replaced by hand since it was prepared; it is taken as it is now");
+            Ok(StepFacts::noted("taken once more: it was replaced by hand"))
+        }
         Ok(_) => Ok(StepFacts::noted("taken from where it was put by hand")),
         Err(ReleaseError::Incomplete { .. }) => Err(missing()),
         Err(error) => Err(problem(call, &error)),
     }
+}
+
+fn is_theirs(shop: &Workshop, release: &ov_types::ReleaseName) -> Result<bool, ReleaseError> {
+    ov_release::was_adopted(&*shop.disk, &shop.layout(), release)
+}
+
+/// Takes a release on once more that was put into its place by hand and replaced there since it was prepared.
+pub(super) fn take_again(shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
+    let release = &call.plan.release;
+    let found = ov_release::state(&*shop.disk, &shop.layout(), release).map_err(|error| problem(call, &error))?;
+    if !matches!(found, State::Damaged(_)) || !is_theirs(shop, release).map_err(|error| problem(call, &error))? {
+        return Ok(());
+    }
+    adopt(shop, call).map(drop)
 }
 
 /// Stages a release from a file or directory.

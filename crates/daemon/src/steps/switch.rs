@@ -18,6 +18,7 @@ impl Work for Switch {
     }
 
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        leave_copy(shop, call)?;
         let summary = format!("switch to {}", call.plan.release);
         ov_release::switch(&*shop.disk, &shop.layout(), &call.plan.release)
             .map_err(|error| super::stage::of_release(&summary, &error).state(state_at(call)))?;
@@ -47,6 +48,22 @@ impl Work for Switch {
             .map_err(|error| super::stage::of_release(&summary, &error).state(state_at(call)))?;
         Ok(restored)
     }
+}
+
+/// Leaves the copy of the plan with its release, where the family has that. Before the link moves: what `current` names
+/// was always told what it is.
+fn leave_copy(shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
+    let (Some(name), Some(height)) = (&shop.shape.applied_copy, call.plan.trigger.height()) else { return Ok(()) };
+    let path = shop.release_directory(&call.plan.release).join(name);
+    let Some(scout) = shop.shape.scouts.first() else { return Ok(()) };
+    let written = shop.disk.read(scout.path(), crate::scout::PLAN_BYTES_MAX).ok();
+    let copy = scout.rules().names.applied_copy(&call.plan.release, height, written.as_deref());
+    ov_sys::durable::replace(&*shop.disk, &path, &copy, 0o644).map_err(|error| {
+        Problem::transient("OV-UPG-027", "leave a copy of the plan with its release")
+            .because(&error)
+            .state(state_at(call))
+            .hint(format!("make {} writable for this user", path.display()))
+    })
 }
 
 /// Whether the new release changed the format of the data, so that the old one must not see it.

@@ -13,6 +13,11 @@ use crate::unit::{Meaning, Unit};
 use crate::upgrade::steps_for;
 use crate::{Effect, Found, UnitReport, Wish};
 
+/// Why a plan was taken back that was not there any more.
+const GONE: &str = "OV-UPG-043";
+/// How old the last height that was noted may be.
+const HEIGHT_NOTED_EVERY_MS: u64 = 60_000;
+
 impl Node {
     pub(super) fn take_found(&mut self, found: &BTreeMap<UnitName, Found>) {
         let main = self.settings.units.get(&UnitName::main());
@@ -83,7 +88,7 @@ impl Node {
     pub(super) fn main_exited(&mut self, status: Option<ov_types::ExitStatus>, expected: bool) {
         self.main_ended = Some(self.now);
         let in_window = self.ledger.entries().any(Entry::is_in_window);
-        if expected || in_window {
+        if expected || in_window || self.settings.has_scouts {
             let height = self.height.map(|(height, _)| height);
             self.record(Record::MainEnded { at: self.now, status, height });
         }
@@ -125,14 +130,25 @@ impl Node {
         let moved = self.height.is_none_or(|(before, _)| before != height);
         if moved {
             self.height = Some((height, self.now.monotonic_ms));
+            self.note_height(height);
             if std::mem::take(&mut self.stuck_told) {
                 self.tell(EventKind::NodeMoving { height });
             }
         }
     }
 
+    /// Plans that may be due while nobody can be asked are judged by the last height; not worth a write for each block.
+    fn note_height(&mut self, height: Height) {
+        let now_ms = self.now.monotonic_ms;
+        let is_fresh = self.height_noted_ms.is_some_and(|at| now_ms.saturating_sub(at) < HEIGHT_NOTED_EVERY_MS);
+        if self.settings.has_scouts && !is_fresh {
+            self.height_noted_ms = Some(now_ms);
+            self.record(Record::HeightSeen { at: self.now, height });
+        }
+    }
+
     pub(super) fn take_wish(&mut self, wish: &Wish) {
-        let same = |entry: &&Entry| entry.plan.same_wish(&plan_of(PlanId(0), wish));
+        let same = |entry: &&Entry| entry.plan.same_wish(&plan_of(PlanId(0), wish)) && !was_gone(entry);
         let known = self.ledger.entries().find(same).map(|entry| (entry.plan.id, entry.is_over()));
         if let Some((id, over)) = known {
             if !over {
@@ -144,7 +160,11 @@ impl Node {
             return;
         }
         // A person prepared this very release and the node now says that it halts for it: one upgrade, not two.
-        let waiting = |entry: &&Entry| !entry.is_over() && !entry.is_in_window() && entry.plan.release == wish.release;
+        let waiting = |entry: &&Entry| {
+            let moved = entry.plan.origin == wish.origin && entry.plan.trigger.height() != wish.trigger.height();
+            let waits = !entry.is_over() && !entry.is_in_window() && !was_gone(entry);
+            waits && entry.plan.release == wish.release && !moved
+        };
         let prepared = self.ledger.entries().find(waiting).map(|entry| entry.plan.id);
         if let Some(id) = prepared {
             self.mark_halted(id, wish.trigger);
@@ -188,7 +208,8 @@ impl Node {
             .map(|entry| entry.plan.id)
             .collect();
         for id in ids {
-            self.withdraw(id, "the plan is gone from where it was learned");
+            let gone = Problem::permanent(GONE, "carry the plan out");
+            self.turn_back(id, Outcome::Withdrawn, gone.cause("the plan is gone from where it was learned"));
         }
     }
 
@@ -217,4 +238,10 @@ impl Node {
         self.record(Record::TurnedBack { at: self.now, plan: id, toward, because });
         self.active.insert(id, Active::default());
     }
+}
+
+/// Whether a plan was taken back because it was gone from where it was learned: there again, it is a new one. What a
+/// person took back stays so.
+fn was_gone(entry: &Entry) -> bool {
+    (entry.is_going_back() || entry.is_over()) && entry.because.as_ref().is_some_and(|because| because.code == GONE)
 }

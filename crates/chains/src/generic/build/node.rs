@@ -8,6 +8,7 @@ use ov_types::{EngineSettings, KeepMethod, Lifetime, StallPolicy, UnitName, Upgr
 use super::Builder;
 use crate::generic::file::{File, PlanFile, StallAction, Unit, Validator, Webhook};
 use crate::generic::problem::Key;
+use crate::plans::PlanRules;
 use crate::reload::Written;
 use crate::secret::Secret;
 use crate::shape;
@@ -38,6 +39,7 @@ impl Builder<'_, '_> {
             engine,
             probes,
             scouts,
+            applied_copy: None,
             on_failure: file.upgrade.on_failure,
             keep: self.keep(file, &layout),
             migrate: self.migrate(file),
@@ -110,7 +112,7 @@ impl Builder<'_, '_> {
             self.document.tell(&key, "the path of the file is missing");
         }
         let path = plan_file.path.as_ref().map_or_else(PathBuf::new, |path| self.path(&key, path, None));
-        Scout::PlanFile { path, on_failure: plan_file.on_failure }
+        Scout::PlanFile { path, on_failure: plan_file.on_failure, rules: PlanRules::default() }
     }
 
     fn keep(&mut self, file: &File, layout: &HomeLayout) -> KeepShape {

@@ -1,0 +1,145 @@
+//! What tells the meaning of a plan file that people may write too: gathered here, judged by [`ov_chains::plans`].
+//!
+//! The difficulty is time. A height that was asked for may be a moment old, one that is remembered may be months old;
+//! a node that halts writes its plan, over whatever stood there, and ends a moment later. So a file that was written
+//! just before main ended by itself is the node's, whatever is remembered; and a home that was handed over stands
+//! where its node halted, unless its data was written after the plan.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ov_chains::NodeShape;
+use ov_chains::plans::{self, Author, Current, Evidence, Main, Meaning, PlanRules, PlanWriters};
+use ov_sys::Disk;
+use ov_sys::disk::Kind;
+use ov_types::{Height, ReleaseName, Trigger};
+
+use super::{Candidate, Known, MainSeen, Writing};
+
+/// A node that wrote its plan is gone this long after, if it ends by itself at all.
+const HALT_MS_MAX: i64 = 10_000;
+/// Data that is this much newer than the plan was written by a node that went on.
+const WENT_ON_MS: i64 = 60_000;
+/// So many files are looked at to tell how new the data is.
+const NAMES_MAX: usize = 10_000;
+const COPY_BYTES_MAX: u64 = 1 << 20;
+
+/// What was gathered about one file.
+pub(super) struct Gathered<'a> {
+    disk: &'a dyn Disk,
+    shape: &'a NodeShape,
+    known: &'a Known,
+    writing: Option<Writing>,
+}
+
+impl<'a> Gathered<'a> {
+    pub(super) fn of(disk: &'a dyn Disk, shape: &'a NodeShape, known: &'a Known, writing: Option<Writing>) -> Self {
+        Self { disk, shape, known, writing }
+    }
+
+    /// When the plan is due; or why it is not carried out, if that is worth a word.
+    pub(super) fn meaning(
+        &self,
+        rules: &PlanRules,
+        plan: &Candidate,
+        known: &Known,
+    ) -> Result<Trigger, Option<String>> {
+        let height = plan.height;
+        if rules.writers == PlanWriters::Node {
+            let is_current = known.current.as_ref().is_some_and(|current| rules.names.same(current, &plan.release));
+            return if is_current { Err(None) } else { Ok(Trigger::Halt { height }) };
+        }
+        let current = known.current.as_ref().map(|release| self.current(release));
+        let evidence = Evidence {
+            release: &plan.release,
+            height,
+            author: self.author(rules, height),
+            current: current.as_ref(),
+            known: self.height(),
+            main: self.main(),
+            skipped: &rules.skipped,
+        };
+        let about = |why: &str| format!("the plan for {} at height {height} is not carried out: {why}", plan.release);
+        match plans::meaning(&evidence) {
+            Meaning::Halted => Ok(Trigger::Halt { height }),
+            Meaning::Waits => Ok(Trigger::Height { height }),
+            Meaning::Applied => Err(None),
+            Meaning::Stale(stale) => Err(Some(about(stale.why()))),
+            Meaning::Skipped => Err(Some(about("the node is told to skip that height"))),
+        }
+    }
+
+    /// While main runs one block below the height of the plan, the node may not have made that block's effects durable
+    /// yet: only a height that stands, or one above, tells a halt from a plan that was written ahead.
+    fn author(&self, rules: &PlanRules, Height(height): Height) -> Author {
+        let runs = self.known.main == MainSeen::Runs;
+        let is_beyond = self.known.height.is_some_and(|Height(seen)| seen >= height);
+        let is_open = runs && !is_beyond && !self.known.is_settled;
+        if rules.writers == PlanWriters::People || is_open { Author::Person } else { Author::Unknown }
+    }
+
+    fn main(&self) -> Main {
+        match self.known.main {
+            MainSeen::Runs => Main::Runs,
+            MainSeen::EndedItself { failed: true, .. } => Main::Halted,
+            MainSeen::EndedItself { .. } if self.is_of_the_end() => Main::Halted,
+            MainSeen::NotYet if !self.data_went_on() => Main::Halted,
+            MainSeen::NotYet | MainSeen::EndedItself { .. } | MainSeen::Stopped => Main::Down,
+        }
+    }
+
+    fn height(&self) -> Option<Height> {
+        if self.is_of_the_end() {
+            return None;
+        }
+        self.known.height.max(self.known.remembered)
+    }
+
+    /// Whether the file was written just before main ended by itself.
+    fn is_of_the_end(&self) -> bool {
+        let MainSeen::EndedItself { at_ms, .. } = self.known.main else { return false };
+        self.writing.is_some_and(|writing| (-1_000..=HALT_MS_MAX).contains(&(at_ms - writing.modified_ms)))
+    }
+
+    /// Whether the node wrote data after the plan.
+    fn data_went_on(&self) -> bool {
+        let Some(writing) = self.writing else { return false };
+        let data = &self.shape.layout.data;
+        let newest = newest_below(self.disk, data);
+        newest.is_some_and(|newest| newest > writing.modified_ms.saturating_add(WENT_ON_MS))
+    }
+
+    fn current(&self, release: &ReleaseName) -> Current {
+        let layout = &self.shape.layout;
+        let directory = crate::steps::release_layout(self.shape).directory(release);
+        let copy = self.shape.applied_copy.as_ref().map(|name| directory.join(name));
+        let copy = copy.and_then(|path| self.disk.read(&path, COPY_BYTES_MAX).ok());
+        let made = self.disk.facts(&layout.current).ok().flatten().map(|facts| wall_ms(facts.modified));
+        Current {
+            release: release.clone(),
+            applied: copy.and_then(|copy| plans::applied_height(&copy)),
+            is_first: layout.placed.contains_key(release),
+            is_newer_than_plan: made.zip(self.writing).is_some_and(|(made, writing)| made > writing.modified_ms),
+        }
+    }
+}
+
+/// When any file in the folders of the data directory was changed last. What lies beside them is not the node's alone.
+fn newest_below(disk: &dyn Disk, data: &Path) -> Option<i64> {
+    let list = |folder: &Path| disk.list(folder).unwrap_or_default().into_iter();
+    let facts = |path: &PathBuf| disk.facts(path).ok().flatten();
+    let folders = list(data)
+        .map(|name| data.join(name))
+        .filter(|path| facts(path).is_some_and(|facts| facts.kind == Kind::Directory));
+    let files = folders.flat_map(|folder| list(&folder).map(move |name| folder.join(name))).take(NAMES_MAX);
+    files.filter_map(|path| facts(&path).map(|facts| wall_ms(facts.modified))).max()
+}
+
+/// Milliseconds since 1970.
+pub(super) fn wall_ms(at: SystemTime) -> i64 {
+    let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    at.duration_since(UNIX_EPOCH).map_or_else(|before| -ms(before.duration()), ms)
+}
+
+#[cfg(test)]
+mod tests;

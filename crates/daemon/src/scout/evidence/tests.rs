@@ -1,0 +1,187 @@
+//! Files that people may write too, in homes as they are found.
+
+use std::fs;
+
+use ov_chains::plans::PlanNames;
+use ov_chains::shape::Scout;
+use ov_engine::Input;
+use ov_sys::RealDisk;
+use ov_types::{FailurePolicy, Origin};
+
+use super::*;
+use crate::scout::ask;
+
+struct Home {
+    folder: tempfile::TempDir,
+    shape: NodeShape,
+}
+
+const TEXT: &str = r#"{"name":"V2","height":100}"#;
+
+impl Home {
+    fn new(writers: PlanWriters) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = b"[unit.main]\nprogram = \"current/bin/node\"\n";
+        let mut shape = ov_chains::read(text, folder.path(), &folder.path().join("omnivisor.toml")).unwrap();
+        shape.applied_copy = Some("plan.json".to_owned());
+        let rules =
+            PlanRules { names: PlanNames::Escaped { lowered: true }, writers, skipped: vec![700], every_ms: None };
+        let path = folder.path().join("data/plan.json");
+        shape.scouts = vec![Scout::PlanFile { path, on_failure: FailurePolicy::Hold, rules }];
+        for inside in ["data/blocks", "releases/v1", "releases/v2"] {
+            fs::create_dir_all(folder.path().join(inside)).unwrap();
+        }
+        Self { folder, shape }
+    }
+
+    fn write(&self, inside: &str, text: &str, age: u64) {
+        let path = self.folder.path().join(inside);
+        fs::write(&path, text).unwrap();
+        let at = SystemTime::now() - Duration::from_secs(age);
+        fs::File::options().append(true).open(&path).unwrap().set_modified(at).unwrap();
+    }
+
+    /// What is told to the engine about the one plan, in a word.
+    fn sees(&self, known: &Known) -> &'static str {
+        match ask(&RealDisk, &self.shape, known).inputs.as_slice() {
+            [Input::PlanSeen(wish)] => match wish.trigger {
+                Trigger::Halt { .. } => "halted",
+                _ => "waits",
+            },
+            [Input::PlanGone(_)] => "gone",
+            [] => "nothing",
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn known(main: MainSeen, height: Option<u64>, remembered: Option<u64>) -> Known {
+    let current = Some(ReleaseName::new("v1").unwrap());
+    let (height, remembered) = (height.map(Height), remembered.map(Height));
+    Known { current, height, remembered, main, ..Known::default() }
+}
+
+fn ended(failed: bool, ago_s: i64) -> MainSeen {
+    MainSeen::EndedItself { at_ms: wall_ms(SystemTime::now()) - ago_s * 1_000, failed }
+}
+
+#[test]
+fn a_plan_written_ahead_waits_while_main_runs_and_is_due_at_its_height() {
+    let home = Home::new(PlanWriters::NodeOrPeople);
+    home.write("data/plan.json", TEXT, 0);
+    for (height, settled, expected) in [
+        (None, false, "waits"),
+        (Some(50), true, "waits"),
+        (Some(98), true, "waits"),
+        (Some(99), false, "waits"),
+        (Some(99), true, "halted"),
+        (Some(100), false, "halted"),
+    ] {
+        let known = Known { is_settled: settled, ..known(MainSeen::Runs, height, None) };
+        assert_eq!(home.sees(&known), expected, "{height:?} {settled}");
+    }
+}
+
+#[test]
+fn what_was_written_just_before_main_ended_by_itself_is_the_nodes() {
+    let home = Home::new(PlanWriters::NodeOrPeople);
+    home.write("data/plan.json", TEXT, 3_600);
+    // A plan of long ago, and a crash below its height, and one where nobody knows.
+    assert_eq!(home.sees(&known(ended(true, 0), Some(50), None)), "waits");
+    assert_eq!(home.sees(&known(ended(true, 0), None, Some(50))), "waits");
+    assert_eq!(home.sees(&known(ended(true, 0), None, Some(99))), "halted");
+    assert_eq!(home.sees(&known(ended(true, 0), None, None)), "halted");
+    assert_eq!(home.sees(&known(ended(false, 0), None, None)), "waits");
+    // A height that was asked for a moment ago, or that is remembered from months ago, is no witness against the file.
+    home.write("data/plan.json", TEXT, 2);
+    for failed in [true, false] {
+        assert_eq!(home.sees(&known(ended(failed, 0), Some(50), Some(7))), "halted");
+    }
+    assert_eq!(home.sees(&known(ended(true, -3_600), Some(50), None)), "waits");
+    assert_eq!(home.sees(&known(MainSeen::Stopped, Some(50), None)), "waits");
+}
+
+#[test]
+fn a_home_that_was_handed_over_stands_where_its_node_halted_unless_its_data_went_on() {
+    let home = Home::new(PlanWriters::NodeOrPeople);
+    home.write("data/plan.json", TEXT, 3_600);
+    home.write("data/blocks/1", "x", 3_590);
+    assert_eq!(home.sees(&known(MainSeen::NotYet, None, None)), "halted");
+    assert_eq!(home.sees(&known(MainSeen::NotYet, None, Some(50))), "waits");
+    home.write("data/blocks/2", "x", 60);
+    assert_eq!(home.sees(&known(MainSeen::NotYet, None, None)), "waits", "its node went on for an hour");
+    assert_eq!(home.sees(&known(MainSeen::NotYet, None, Some(99))), "halted");
+}
+
+#[test]
+fn what_is_over_or_not_wanted_is_taken_back_and_said() {
+    let home = Home::new(PlanWriters::NodeOrPeople);
+    home.write("data/plan.json", TEXT, 0);
+    let applied = Known { current: Some(ReleaseName::new("v2").unwrap()), ..known(MainSeen::Runs, Some(100), None) };
+    assert_eq!(home.sees(&applied), "gone");
+    assert!(ask(&RealDisk, &home.shape, &applied).remarks.is_empty());
+    home.write("releases/v1/plan.json", r#"{"name":"v1","height":500}"#, 0);
+    let overtaken = known(MainSeen::NotYet, None, None);
+    assert_eq!(home.sees(&overtaken), "gone");
+    assert_eq!(ask(&RealDisk, &home.shape, &overtaken).remarks.len(), 1);
+    home.write("data/plan.json", r#"{"name":"v2","height":700}"#, 0);
+    let skipped = known(MainSeen::NotYet, Some(699), None);
+    assert_eq!(home.sees(&skipped), "gone");
+    assert!(ask(&RealDisk, &home.shape, &skipped).remarks.values().any(|remark| remark.contains("skip")));
+}
+
+#[test]
+fn a_list_of_people_waits_for_each_height_and_forgets_what_they_took_out() {
+    let home = Home::new(PlanWriters::People);
+    home.write("data/plan.json", r#"[{"name":"v2","height":100},{"name":"V3","height":200}]"#, 0);
+    let mut known = known(ended(true, 0), Some(150), None);
+    let looked = ask(&RealDisk, &home.shape, &known);
+    let triggers: Vec<Trigger> = looked
+        .inputs
+        .iter()
+        .map(|input| match input {
+            Input::PlanSeen(wish) => wish.trigger,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(triggers, [100, 200].map(|height| Trigger::Height { height: Height(height) }));
+    known.origins = looked
+        .inputs
+        .into_iter()
+        .filter_map(|input| match input {
+            Input::PlanSeen(wish) => Some(wish.origin),
+            _ => None,
+        })
+        .collect();
+    home.write("data/plan.json", r#"[{"name":"V3","height":200}]"#, 0);
+    let looked = ask(&RealDisk, &home.shape, &known);
+    assert!(matches!(&looked.inputs[..], [Input::PlanSeen(_), Input::PlanGone(gone)] if *gone == known.origins[0]));
+    fs::remove_file(home.folder.path().join("data/plan.json")).unwrap();
+    let gone: Vec<Origin> = ask(&RealDisk, &home.shape, &known)
+        .inputs
+        .into_iter()
+        .filter_map(|input| match input {
+            Input::PlanGone(origin) => Some(origin),
+            _ => None,
+        })
+        .collect();
+    assert!(known.origins.iter().all(|origin| gone.contains(origin)));
+}
+
+#[test]
+fn files_that_are_no_plans_are_remarked_upon_and_change_nothing() {
+    let home = Home::new(PlanWriters::NodeOrPeople);
+    for text in [
+        "",
+        "{",
+        "[]",
+        r#"{"name":"genesis","height":1}"#,
+        r#"{"name":"..","height":1}"#,
+        r#"{"name":"v2","height":-1}"#,
+    ] {
+        home.write("data/plan.json", text, 0);
+        let known = known(MainSeen::NotYet, None, None);
+        assert_eq!(home.sees(&known), "nothing", "{text:?}");
+        assert_eq!(ask(&RealDisk, &home.shape, &known).remarks.len(), 1, "{text:?}");
+    }
+}
