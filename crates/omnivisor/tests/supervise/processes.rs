@@ -13,7 +13,7 @@ use super::common::{inherited, is_root, kill, laid_out, parent_of, second_node, 
 #[test]
 fn a_unit_gets_its_environment_folder_umask_limits_and_nothing_else() {
     let keys = "env = { FROM_TABLE = \"{home}/x\", BOTH = \"table\" }\nenv-file = [\"one.env\", \"two.env\"]\n\
-                cwd = \"{home}/work\"\numask = \"0027\"\nlimits = { nofile = \"512:1024\" }\nnice = 3\noom-score-adjust = 250";
+                cwd = \"{home}/work\"\numask = \"0027\"\nlimits = { nofile = \"512:1024\" }\nnice = 19\noom-score-adjust = 250";
     let mut node = laid_out(keys, &[], "");
     node.set_environment("OF_THE_DAEMON", "yes");
     fs::create_dir(node.path("work")).unwrap();
@@ -33,7 +33,7 @@ fn a_unit_gets_its_environment_folder_umask_limits_and_nothing_else() {
     assert_eq!(got["limits"]["Max open files"], "512");
     assert_eq!(got["oom_score_adj"], "250");
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    assert_eq!(stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16), Some("3"), "nice");
+    assert_eq!(stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16), Some("19"), "nice");
     // Its own group, no signal blocked, no descriptor but the three.
     assert_eq!(got["group"], pid);
     assert_eq!(got["status"]["SigBlk"], "0000000000000000");
