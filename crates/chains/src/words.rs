@@ -25,7 +25,7 @@ pub const RESOURCES: [&str; 16] = [
 ];
 
 /// What a webhook can be told, by [`ov_types::EventKind::notification`].
-pub const NOTIFICATIONS: [&str; 13] = [
+pub const NOTIFICATIONS: [&str; 14] = [
     "upgrade-discovered",
     "upgrade-blocked",
     "upgrade-armed",
@@ -34,6 +34,7 @@ pub const NOTIFICATIONS: [&str; 13] = [
     "upgrade-committed",
     "upgrade-rolled-back",
     "upgrade-withdrawn",
+    "upgrade-superseded",
     "needs-operator",
     "crash-loop",
     "unit-parked",

@@ -206,6 +206,7 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Committed => "committed",
         Outcome::RolledBack => "rolled-back",
         Outcome::Withdrawn => "withdrawn",
+        Outcome::Superseded => "superseded",
     }
 }
 

@@ -45,7 +45,6 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
     let records: Vec<Record> =
         history(&shape, None, None).unwrap_or_default().into_iter().map(|entry| entry.record).collect();
     let ledger = Ledger::fold(&records).unwrap_or_default();
-    let plans: Vec<_> = ledger.entries().filter(|entry| !entry.is_over()).map(|entry| entry.plan.clone()).collect();
     let shop = Workshop {
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock),
@@ -53,7 +52,7 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
         needed: Vec::new(),
         recorded_sign_state: ledger.sign_state().map(|(height, round, step)| SignState { height, round, step }),
         height: ledger.last_end().and_then(|end| end.height),
-        plans,
+        plans: crate::steps::waiting_plans(&ledger),
         own: vec![std::process::id()],
         abandoned: Arc::new(AtomicBool::new(false)),
     };

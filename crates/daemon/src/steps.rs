@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ov_chains::NodeShape;
-use ov_engine::StepCall;
+use ov_engine::{Ledger, StepCall};
 use ov_sys::{Clock, Disk};
 use ov_types::record::StepFacts;
 use ov_types::{Direction, Finding, Height, Plan, PlanId, Problem, ReleaseName, Step};
@@ -42,7 +42,7 @@ pub struct Workshop {
     pub recorded_sign_state: Option<SignState>,
     /// The last height seen.
     pub height: Option<Height>,
-    /// Plans that are not over.
+    /// Plans that wait for their trigger.
     pub plans: Vec<Plan>,
     /// The daemon and the processes it looks after.
     pub own: Vec<u32>,
@@ -79,7 +79,7 @@ impl Workshop {
             needed,
             recorded_sign_state: recorded_sign_state(node),
             height: node.height().map(|(height, _)| height),
-            plans: live().map(|entry| entry.plan.clone()).collect(),
+            plans: waiting_plans(ledger),
             own,
             abandoned: Arc::new(AtomicBool::new(false)),
         }
@@ -127,6 +127,13 @@ impl Workshop {
     fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
     }
+}
+
+/// Plans that wait for their trigger. An upgrade under way stands against none of them: they come after it, or take its
+/// place.
+pub(crate) fn waiting_plans(ledger: &Ledger) -> Vec<Plan> {
+    let waiting = ledger.entries().filter(|entry| !entry.is_over() && !entry.is_in_window());
+    waiting.map(|entry| entry.plan.clone()).collect()
 }
 
 /// What the journal says was signed.
@@ -215,6 +222,9 @@ fn crash_point(call: &StepCall, edge: &str) {
 fn state_at(call: &StepCall) -> String {
     let from = call.facts.previous.as_ref().map_or_else(|| "the old release".to_owned(), ToString::to_string);
     match (call.step, call.direction) {
+        (Step::Recheck, Direction::Forward) if call.facts.holds_units == Some(true) => {
+            "the node is stopped; nothing was changed since".to_owned()
+        }
         (step, Direction::Forward) if step <= Step::Recheck => {
             "the node runs as before; nothing was changed".to_owned()
         }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{Direction, ExitStatus, Height, Moment, ParkReason, Plan, PlanId, Problem, Record, Step, UnitName};
+use ov_types::{
+    Direction, ExitStatus, FailurePolicy, Height, Moment, ParkReason, Plan, PlanId, Problem, Record, Step, UnitName,
+};
 
 /// Upgrades that are over and still remembered. Older ones are in the journal's older segments.
 const ENDED_MAX: usize = 200;
@@ -81,15 +83,36 @@ impl Entry {
 
     /// Whether its trigger was reached and it is not over: no other upgrade may be in this part.
     pub fn is_in_window(&self) -> bool {
-        fn within(phase: &Phase) -> bool {
+        fn within(phase: &Phase, has_taken_over: bool) -> bool {
             match phase {
                 Phase::Forward { step, .. } | Phase::Backward { step, .. } => !step.is_preparation(),
                 Phase::Finished => true,
-                Phase::NeedsOperator { then } => within(then),
-                Phase::Prepared | Phase::Armed | Phase::Undone { .. } | Phase::Ended { .. } => false,
+                Phase::NeedsOperator { then } => within(then, has_taken_over),
+                Phase::Armed => has_taken_over,
+                Phase::Prepared | Phase::Undone { .. } | Phase::Ended { .. } => false,
             }
         }
-        within(&self.phase)
+        within(&self.phase, self.facts.superseded.is_some())
+    }
+
+    /// What follows when it cannot be proven. One that took the place of another came from a release that was never
+    /// proven: there is nothing to go back to, whatever the plan says.
+    pub fn policy(&self) -> FailurePolicy {
+        if self.facts.superseded.is_some() { FailurePolicy::Hold } else { self.plan.on_failure }
+    }
+
+    /// The first step from which there is no way back.
+    pub fn point_of_no_return(&self) -> Step {
+        if self.facts.superseded.is_some() { Step::Recheck } else { Step::point_of_no_return(self.plan.on_failure) }
+    }
+
+    /// Whether it can neither go on nor back by itself: the plan of a person may take its place.
+    pub fn is_stuck(&self) -> bool {
+        match &self.phase {
+            Phase::Forward { step, problem: Some(_), .. } => *step >= self.point_of_no_return(),
+            Phase::NeedsOperator { .. } => self.is_in_window(),
+            _ => false,
+        }
     }
 
     /// Whether its steps are being undone, or were.
@@ -106,21 +129,24 @@ impl Entry {
 
     /// Whether the units must be down now: from the beginning of `stop` to the beginning of `start`, and back. An upgrade
     /// that turns round holds them at once: a release that could not be proven is not launched once more on the way.
+    /// One that took the place of another that held them goes on with that.
     pub fn holds_units(&self) -> bool {
-        fn holds(phase: &Phase) -> bool {
+        fn holds(phase: &Phase, from_the_beginning: bool) -> bool {
             match phase {
+                Phase::Armed => from_the_beginning,
                 Phase::Forward { step, attempt, .. } => match step {
-                    Step::Stop => *attempt > 0,
+                    Step::Recheck => from_the_beginning,
+                    Step::Stop => from_the_beginning || *attempt > 0,
                     Step::Keep | Step::Switch | Step::Migrate => true,
                     Step::Start => *attempt == 0,
                     _ => false,
                 },
                 Phase::Backward { step, attempt, .. } => *step > Step::Stop || (*step == Step::Stop && *attempt == 0),
-                Phase::NeedsOperator { then } => holds(then),
+                Phase::NeedsOperator { then } => holds(then, from_the_beginning),
                 _ => false,
             }
         }
-        holds(&self.phase)
+        holds(&self.phase, self.facts.holds_units == Some(true))
     }
 
     /// The step after this one.
@@ -297,6 +323,7 @@ impl Ledger {
     }
 
     fn apply_to_entry(&mut self, record: &Record) -> Result<(), IllegalRecord> {
+        let heir = self.heir(record)?;
         let Some(entry) = record.plan().and_then(|plan| self.entries.get_mut(&plan)) else {
             return Err(IllegalRecord { why: format!("a record is about an unknown plan: {record:?}") });
         };
@@ -309,12 +336,31 @@ impl Ledger {
             Record::TurnedBack { because, .. } | Record::NeedsOperator { because, .. } => {
                 entry.because = Some(because.clone());
             }
-            Record::Ended { at, .. } => entry.ended = Some(*at),
+            Record::Ended { at, .. } => {
+                entry.ended = Some(*at);
+                if let Phase::Forward { problem: Some(problem), .. } = &entry.phase {
+                    entry.because = Some(problem.clone());
+                }
+            }
             _ => {}
         }
+        let (id, holds) = (entry.plan.id, entry.holds_units());
         entry.phase = next;
+        if let Some(heir) = heir.and_then(|heir| self.entries.get_mut(&heir)) {
+            (heir.facts.superseded, heir.facts.holds_units) = (Some(id), holds.then_some(true));
+        }
         self.forget_old_entries();
         Ok(())
+    }
+
+    /// The plan that takes the place of the one that a record ends. It must be ready to.
+    fn heir(&self, record: &Record) -> Result<Option<PlanId>, IllegalRecord> {
+        let Record::Ended { plan, outcome, by: Some(by), .. } = record else { return Ok(None) };
+        let is_ready = self.entry(*by).is_some_and(|heir| heir.phase == Phase::Armed) && by != plan;
+        if *outcome == Outcome::Superseded && is_ready {
+            return Ok(Some(*by));
+        }
+        Err(IllegalRecord { why: format!("plan {by} cannot take the place of plan {plan}: {record:?}") })
     }
 
     fn forget_old_entries(&mut self) {
@@ -328,13 +374,16 @@ impl Ledger {
 
 /// Later facts win; what a step does not mention stays.
 fn merge(facts: &mut StepFacts, more: &StepFacts) {
-    let StepFacts { previous, height, staged_here, snapshot, format, gap_ms, note } = more.clone();
+    let StepFacts { previous, height, staged_here, snapshot, format, gap_ms, superseded, holds_units, note } =
+        more.clone();
     facts.previous = previous.or(facts.previous.take());
     facts.height = height.or(facts.height);
     facts.staged_here = staged_here.or(facts.staged_here);
     facts.snapshot = snapshot.or(facts.snapshot.take());
     facts.format = format.or(facts.format.take());
     facts.gap_ms = gap_ms.or(facts.gap_ms);
+    facts.superseded = superseded.or(facts.superseded);
+    facts.holds_units = holds_units.or(facts.holds_units);
     facts.note = note.or(facts.note.take());
 }
 
@@ -347,6 +396,9 @@ fn next_phase(entry: &Entry, record: &Record) -> Option<Phase> {
                 other => Box::new(other.clone()),
             };
             Some(Phase::NeedsOperator { then })
+        }
+        (_, Record::Ended { outcome: Outcome::Superseded, .. }) if entry.is_stuck() => {
+            Some(Phase::Ended { outcome: Outcome::Superseded })
         }
         (Phase::NeedsOperator { then }, Record::Resumed { .. }) => Some((**then).clone()),
         (Phase::NeedsOperator { then }, Record::TurnedBack { .. }) => turned(entry, then, record),
@@ -415,19 +467,23 @@ fn backward(entry: &Entry, step: Step, attempt: u32, toward: Outcome, record: &R
 /// step that failed half-way must be undone too; never once there is no way back.
 fn turned(entry: &Entry, phase: &Phase, record: &Record) -> Option<Phase> {
     let Record::TurnedBack { toward, .. } = record else { return None };
-    if *toward == Outcome::Committed {
+    if matches!(toward, Outcome::Committed | Outcome::Superseded) {
         return None;
     }
     let last_prepared = || entry.steps.iter().rev().copied().find(|step| step.is_preparation());
     let begin = |step: Step| Phase::Backward { step, attempt: 0, toward: *toward };
     match phase {
         Phase::Forward { step, attempt, .. } => {
-            let limit = Step::point_of_no_return(entry.plan.on_failure);
+            let limit = entry.point_of_no_return();
             let open = *step < limit || (*step == limit && *attempt == 0);
             let from = if *attempt > 0 { Some(*step) } else { entry.before(*step) };
             open.then(|| from.map_or(Phase::Undone { toward: *toward }, begin))
         }
+        Phase::Armed if entry.facts.superseded.is_some() => None,
         Phase::Prepared | Phase::Armed => Some(last_prepared().map_or(Phase::Undone { toward: *toward }, begin)),
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

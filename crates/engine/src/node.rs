@@ -15,6 +15,8 @@ pub(crate) mod lifetime;
 mod units;
 mod upgrades;
 
+pub(crate) use upgrades::WAY_OUT;
+
 /// Rounds of settling after one input. Each round takes at least one action, and a few dozen is the most there can
 /// be; the bound only keeps a mistake here from becoming an endless loop there.
 const ROUNDS_MAX: usize = 1_000;
@@ -32,6 +34,8 @@ pub(crate) struct Active {
     exits: u32,
     /// It is due, whatever its trigger: a person said so, or the node halted for it.
     pub(crate) due: bool,
+    /// A person said so, who sees what is under way.
+    pub(crate) is_applied: bool,
     /// The node halted for it: the old release is not launched again.
     halted: bool,
 }
@@ -297,6 +301,7 @@ fn plan_of(id: PlanId, wish: &Wish) -> ov_types::Plan {
         source: wish.source.clone(),
         sha256: wish.sha256.clone(),
         keep: wish.keep,
+        supersedes: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! What people may tell a node, and when it is refused.
 
 use ov_types::record::Outcome;
-use ov_types::{EventKind, Moment, PlanId, Problem, Record, Step, UnitName};
+use ov_types::{EventKind, Moment, PlanId, Problem, Record, UnitName};
 
 use crate::ledger::{Entry, Phase};
-use crate::node::Pause;
+use crate::node::{Pause, WAY_OUT};
 use crate::{Action, Node, Order, Refused};
 
 impl Node {
@@ -27,14 +27,19 @@ impl Node {
                 if let Some(known) = self.ledger.entries().find(twin) {
                     let why =
                         format!("plan {} already goes to {} {}", known.plan.id, known.plan.release, known.plan.trigger);
-                    let hint =
-                        format!("replace it with `omnivisor plan replace {}`, or cancel it first", known.plan.id);
+                    let hint = if known.is_in_window() {
+                        "a release never changes: give what is to take its place another name".to_owned()
+                    } else {
+                        format!("replace it with `omnivisor plan replace {}`, or cancel it first", known.plan.id)
+                    };
                     return Err(Refused { why, hint });
                 }
                 if let Some(replaced) = wish.replaces {
                     self.cancel(replaced)?;
                 }
-                Ok(Some(self.add_plan(&wish)))
+                // Whoever adds a plan while an upgrade is under way has seen that one.
+                let under_way = self.ledger.entries().find(|entry| entry.is_in_window()).map(|entry| entry.plan.id);
+                Ok(Some(self.add_plan(&wish, under_way)))
             }
             Order::Cancel(id) => self.cancel(id).map(Some),
             Order::Apply(id) => self.apply(id).map(Some),
@@ -83,6 +88,10 @@ impl Node {
 
     fn cancel(&mut self, id: PlanId) -> Result<PlanId, Refused> {
         let entry = self.live_entry(id)?;
+        if entry.is_stuck() {
+            let hint = format!("`omnivisor upgrade retry {id}` tries again; {WAY_OUT}");
+            return refuse(&format!("upgrade {id} can neither go on nor back"), &hint);
+        }
         if entry.is_going_back() {
             let hint = format!("wait for it, or have it tried again: `omnivisor upgrade retry {id}`");
             return refuse(&format!("plan {id} is being undone already"), &hint);
@@ -101,13 +110,14 @@ impl Node {
             let hint = "`omnivisor plan list` tells how far it is and what it waits for";
             return refuse(&format!("plan {id} is not armed"), hint);
         }
-        if let Some(other) = self.ledger.entries().find(|other| other.is_in_window()) {
+        if let Some(other) = self.ledger.entries().find(|other| other.is_in_window() && !other.is_stuck()) {
             return refuse(&format!("upgrade {} is under way", other.plan.id), "wait for it to end");
         }
         if !self.main_may_be_upgraded() {
             return refuse("main is kept down by a person", "`omnivisor unit start main` first");
         }
-        self.active.entry(id).or_default().due = true;
+        let active = self.active.entry(id).or_default();
+        (active.due, active.is_applied) = (true, true);
         Ok(id)
     }
 
@@ -135,12 +145,18 @@ impl Node {
         if step.is_preparation() {
             return self.cancel(id);
         }
-        let limit = Step::point_of_no_return(entry.plan.on_failure);
+        let limit = entry.point_of_no_return();
+        if let Some(superseded) = entry.facts.superseded {
+            let why = format!("upgrade {id} took the place of upgrade {superseded}, which was never proven");
+            return refuse(&why, &format!("there is no good release to go back to; {WAY_OUT}"));
+        }
         if step > limit || (step == limit && attempt > 0) {
             let why = format!("upgrade {id} is past `{limit}`, its point of no return");
-            let hint = "the new release may have written data that the old one must not see; \
-                        `omnivisor snapshot restore` and a new plan lead back";
-            return refuse(&why, hint);
+            let hint = format!(
+                "the new release may have written data that the old one must not see: \
+                 `omnivisor snapshot restore` gives it its own; {WAY_OUT}"
+            );
+            return refuse(&why, &hint);
         }
         let problem = Problem::permanent("OV-UPG-041", "go on with the upgrade").cause("a person turned it round");
         self.turn_back(id, Outcome::RolledBack, problem);
@@ -167,9 +183,9 @@ impl Node {
     }
 
     fn pause(&mut self) -> Result<Option<PlanId>, Refused> {
-        // One that needs an operator does nothing by itself, and data is what it may need.
-        let busy = |entry: &&Entry| entry.is_in_window() && !matches!(entry.phase, Phase::NeedsOperator { .. });
-        if let Some(entry) = self.ledger.entries().find(busy) {
+        // Data is what one may need that can neither go on nor back; so long as it does not touch it itself.
+        let under_way = self.ledger.entries().find(|entry| entry.is_in_window()).cloned();
+        if let Some(entry) = under_way.as_ref().filter(|entry| !entry.is_stuck() || self.touches_files(entry)) {
             let why = format!("upgrade {} is under way and looks after the data", entry.plan.id);
             return refuse(&why, "wait for it to end");
         }
@@ -178,6 +194,11 @@ impl Node {
                 "the node is being stopped, or its data is being worked on, already",
                 "wait for that to end",
             );
+        }
+        if let Some(entry) = under_way {
+            // What it waits for cannot come meanwhile: it is tried again afterwards.
+            self.abandon_step(entry.plan.id);
+            self.active.insert(entry.plan.id, crate::node::Active::default());
         }
         self.pause = Some(Pause::Asked);
         Ok(None)

@@ -85,10 +85,12 @@ impl Walk<'_> {
             Phase::Ended { outcome } => {
                 match outcome {
                     Outcome::Committed => self.forward_until(None, records),
+                    Outcome::Superseded => self.stand_still(records),
                     toward => self.turn(None, *toward, records),
                 }
                 let at = self.entry.ended.unwrap_or(self.at);
-                records.push(Record::Ended { at, plan: self.plan, outcome: *outcome });
+                // Whose place was taken is among the facts of whoever took it.
+                records.push(Record::Ended { at, plan: self.plan, outcome: *outcome, by: None });
             }
         }
     }
@@ -103,6 +105,12 @@ impl Walk<'_> {
                 records.push(Record::Triggered { at: self.at, plan: self.plan, height: None });
             }
         }
+    }
+
+    /// Where it could neither go on nor back.
+    fn stand_still(&self, records: &mut Vec<Record>) {
+        self.forward_until(self.entry.steps.iter().copied().find(|step| !step.is_preparation()), records);
+        records.push(Record::NeedsOperator { at: self.at, plan: self.plan, because: self.because() });
     }
 
     fn prepare(&self, records: &mut Vec<Record>) {

@@ -172,6 +172,7 @@ mod tests {
             (ended(Outcome::Committed), Outcome::Committed, ExitCode::Done),
             (ended(Outcome::RolledBack), Outcome::Committed, ExitCode::Failed),
             (ended(Outcome::Withdrawn), Outcome::Committed, ExitCode::Failed),
+            (ended(Outcome::Superseded), Outcome::Committed, ExitCode::Failed),
             (ended(Outcome::RolledBack), Outcome::RolledBack, ExitCode::Done),
             (ended(Outcome::Committed), Outcome::RolledBack, ExitCode::Failed),
             (PlanPhase::NeedsOperator { because }, Outcome::Committed, ExitCode::NeedsOperator),

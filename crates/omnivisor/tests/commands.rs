@@ -220,7 +220,8 @@ fn waiting_for_an_upgrade_tells_how_it_goes_and_how_it_ended() {
         daemon.on(request, 200, &acknowledged("it is ordered"));
         daemon.on("GET /v1/plans?all=true", 200, &plan_in(PlanPhase::Armed));
         daemon.on("GET /v1/plans?all=true", 200, &plan_in(phase));
-        let kind = EventKind::UpgradeStarted { plan: PlanId(3), release: data::release("v2"), height: None };
+        let kind =
+            EventKind::UpgradeStarted { plan: PlanId(3), release: data::release("v2"), height: None, superseded: None };
         daemon.events(vec![Event { index: 1, at_ms: data::NOON_MS, kind }]);
         let words: Vec<&str> = line.split(' ').collect();
         let run = daemon.run(&words);

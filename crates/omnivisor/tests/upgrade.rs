@@ -12,6 +12,7 @@ mod upgrade {
     mod plans;
     mod rollback;
     mod sign_state;
+    mod superseding;
     mod support;
     mod triggers;
 }

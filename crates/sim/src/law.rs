@@ -44,9 +44,12 @@ impl Known {
                 _ => None,
             };
             let toward = self.toward.get(&entry.plan.id).copied();
-            law(outcome.is_none() || outcome == toward.or(outcome), || {
+            let superseded = outcome == Some(Outcome::Superseded);
+            law(outcome.is_none() || superseded || outcome == toward.or(outcome), || {
                 format!("upgrade {} turned round toward {toward:?} and ended as {outcome:?}", entry.plan.id)
             })?;
+            let went_back = outcome == Some(Outcome::RolledBack) && entry.facts.superseded.is_some();
+            law(!went_back, || format!("upgrade {} went back to a release that was never proven", entry.plan.id))?;
             self.toward.extend(toward_of(&entry.phase).map(|toward| (entry.plan.id, toward)));
             let before = self.ended.get(&entry.plan.id).copied();
             law(before.is_none() || before == outcome, || {
@@ -178,10 +181,20 @@ impl World {
     /// A program that cannot read the data may be started only to be proven bad.
     pub(crate) fn check_refused(&mut self, program: Program) -> Lawful {
         let ledger = self.daemon.as_ref().map(|daemon| daemon.core.node().ledger());
+        // A launch may have been under way when the upgrade turned round.
+        let just_turned = |phase: &Phase| matches!(phase, Phase::Backward { step, .. } if *step >= Step::Start);
         let tried = |entry: &Entry| {
-            home::level(&entry.plan.release) == program.level && (is_forward(&entry.phase) || entry.is_over())
+            let is_tried = is_forward(&entry.phase) || just_turned(&entry.phase) || entry.is_over();
+            home::level(&entry.plan.release) == program.level && is_tried
         };
-        let explained = ledger.is_none_or(|ledger| ledger.entries().any(|entry| !entry.is_over() && tried(entry)));
+        // Until the next one stops it, what was tried goes on being tried.
+        let gives_way = |ledger: &Ledger, entry: &Entry| {
+            let old = entry.facts.superseded.and_then(|superseded| ledger.entry(superseded));
+            entry.is_in_window() && old.is_some_and(tried)
+        };
+        let explained = ledger.is_none_or(|ledger| {
+            ledger.entries().any(|entry| !entry.is_over() && (tried(entry) || gives_way(ledger, entry)))
+        });
         law(explained, || format!("{program} was launched on data that it cannot read"))
     }
 

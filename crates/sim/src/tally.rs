@@ -53,6 +53,7 @@ const NAMES: &[&str] = &[
     "outcome.committed",
     "outcome.rolled-back",
     "outcome.withdrawn",
+    "outcome.superseded",
     "upgrade.held",
     "upgrade.needs-operator",
     "plan.blocked",

@@ -33,6 +33,7 @@ fn plan(home: &Home) -> Plan {
         source: Some(home.source(2).display().to_string()),
         sha256: None,
         keep: true,
+        supersedes: None,
     }
 }
 

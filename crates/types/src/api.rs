@@ -142,6 +142,12 @@ pub struct PlanStatus {
     pub eta_ms: Option<u64>,
     /// Milliseconds without a process, once measured.
     pub gap_ms: Option<u64>,
+    /// The upgrade that has to end, or to be superseded, before this one can begin.
+    #[serde(default)]
+    pub behind: Option<PlanId>,
+    /// The upgrade whose place this one took.
+    #[serde(default)]
+    pub superseded: Option<PlanId>,
     /// When it was learned.
     pub added_ms: i64,
     /// When it was over.

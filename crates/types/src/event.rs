@@ -231,6 +231,9 @@ pub enum EventKind {
         release: ReleaseName,
         /// At which height.
         height: Option<Height>,
+        /// The upgrade whose place it takes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        superseded: Option<PlanId>,
     },
     /// The new release cannot be proven yet and is kept.
     UpgradeHeld {
@@ -288,6 +291,7 @@ impl EventKind {
             EventKind::UpgradeEnded { outcome: Outcome::Committed, .. } => "upgrade-committed",
             EventKind::UpgradeEnded { outcome: Outcome::RolledBack, .. } => "upgrade-rolled-back",
             EventKind::UpgradeEnded { outcome: Outcome::Withdrawn, .. } => "upgrade-withdrawn",
+            EventKind::UpgradeEnded { outcome: Outcome::Superseded, .. } => "upgrade-superseded",
             EventKind::UpgradeNeedsOperator { .. } => "needs-operator",
             EventKind::UnitParked { reason: ParkReason::CrashLoop { .. }, .. } | EventKind::UnitLooping { .. } => {
                 "crash-loop"
@@ -304,7 +308,8 @@ impl EventKind {
         match self.notification() {
             None => Importance::Routine,
             Some(
-                "upgrade-discovered" | "upgrade-armed" | "upgrade-started" | "upgrade-committed" | "upgrade-withdrawn",
+                "upgrade-discovered" | "upgrade-armed" | "upgrade-started" | "upgrade-committed" | "upgrade-withdrawn"
+                | "upgrade-superseded",
             ) => Importance::Notice,
             Some(_) => Importance::Alarm,
         }

@@ -142,12 +142,15 @@ fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
             let eta = eta_ms.filter(|eta| *eta >= 1_000);
             eta.map_or(Ok(()), |eta| write!(f, ", in about {}", Span::from_ms(eta).rounded()))
         }
-        EventKind::UpgradeStarted { plan, release, height } => {
+        EventKind::UpgradeStarted { plan, release, height, superseded } => {
             write!(f, "upgrade {plan} to {release} starts")?;
-            height.map_or(Ok(()), |height| write!(f, " at height {height}"))
+            height.map_or(Ok(()), |height| write!(f, " at height {height}"))?;
+            let Some(superseded) = superseded else { return Ok(()) };
+            write!(f, " in the place of upgrade {superseded}; there is no proven release to go back to")
         }
         EventKind::UpgradeHeld { plan, step, problem } => {
-            write!(f, "upgrade {plan} is held at {step} and tried again: failed to {problem}")
+            write!(f, "upgrade {plan} is held at {step} and tried again: failed to {problem}")?;
+            if problem.hint.is_empty() { Ok(()) } else { write!(f, "; {}", problem.hint) }
         }
         EventKind::UpgradeTurnedBack { plan, problem } => write!(f, "upgrade {plan} turns back: failed to {problem}"),
         EventKind::UpgradeNeedsOperator { plan, problem } => {
@@ -161,6 +164,7 @@ fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
             }
             Outcome::RolledBack => write!(f, "upgrade {plan} to {release} is rolled back"),
             Outcome::Withdrawn => write!(f, "plan {plan} to {release} is withdrawn; nothing was changed"),
+            Outcome::Superseded => write!(f, "upgrade {plan} to {release} is over unproven: another takes its place"),
         },
         _ => Ok(()),
     }

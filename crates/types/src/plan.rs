@@ -110,6 +110,10 @@ pub struct Plan {
     /// Whether the data directory is snapshotted before the switch.
     #[serde(default = "yes")]
     pub keep: bool,
+    /// The upgrade that was under way when a person added this plan: if that one can neither go on nor back, this one
+    /// takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<PlanId>,
 }
 
 fn yes() -> bool {

@@ -6,7 +6,7 @@ use crate::{
     Direction, ExitStatus, Height, Moment, ParkReason, Plan, PlanId, Problem, ReleaseName, SnapshotId, Step, UnitName,
 };
 
-/// What a step found out that later steps, or its undoing, need.
+/// What is known of an upgrade that its later steps, or their undoing, need: mostly what earlier steps found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepFacts {
@@ -28,6 +28,13 @@ pub struct StepFacts {
     /// Milliseconds between the old process's end and the new one's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap_ms: Option<u64>,
+    /// The upgrade that could not go on and whose place this one took. What ran before was never proven, so that
+    /// there is nothing to go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded: Option<PlanId>,
+    /// That one held the units down, and so does this one from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_units: Option<bool>,
     /// Anything worth reading in the history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -51,6 +58,8 @@ pub enum Outcome {
     RolledBack,
     /// The plan was taken back before its trigger.
     Withdrawn,
+    /// It could neither go on nor back, and a person's plan took its place.
+    Superseded,
 }
 
 /// One record of the journal.
@@ -170,6 +179,9 @@ pub enum Record {
         plan: PlanId,
         /// How.
         outcome: Outcome,
+        /// The plan that takes its place, if it is superseded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<PlanId>,
     },
     /// A person wants a unit up, or down.
     UnitWanted {

@@ -83,6 +83,7 @@ impl Home {
             source: None,
             sha256: None,
             keep: true,
+            supersedes: None,
         };
         let (height, own) = (Some(Height(7)), vec![std::process::id()]);
         Self { folder, shape, plans: vec![plan.clone()], plan, height, recorded: None, own, listener }

@@ -141,9 +141,14 @@ impl Keeper {
             sha256,
             replaces,
         };
+        let under_way = self.core.node().ledger().entries().find(|entry| entry.is_in_window());
+        let instead = under_way.map_or_else(String::new, |entry| {
+            let (id, stuck) = (entry.plan.id, entry.is_stuck());
+            format!(", in the place of upgrade {id}{}", if stuck { "" } else { " should that be held" })
+        });
         self.obey(Order::Add(wish), reply, |id| {
             let id = id.map(|id| id.to_string()).unwrap_or_default();
-            format!("plan {id}: go to {release} {trigger}")
+            format!("plan {id}: go to {release} {trigger}{instead}")
         })
     }
 
@@ -204,6 +209,17 @@ impl Keeper {
             let _ = reply.send(Err(Refusal { problem, exit_code: ExitCode::Refused.number() }));
             return Ok(());
         };
+        if let Some(superseded) = facts.superseded {
+            let problem = Problem::permanent("OV-UPG-004", format!("roll back to {previous}"))
+                .cause(format!(
+                    "upgrade {} took the place of upgrade {superseded}, and {previous} was never proven",
+                    undone.id
+                ))
+                .state("the node runs as before; nothing was changed")
+                .hint("name the release to go to: `omnivisor plan add --now --release <name>`");
+            let _ = reply.send(Err(Refusal { problem, exit_code: ExitCode::Refused.number() }));
+            return Ok(());
+        }
         if self.current_release().as_ref() != Some(&undone.release) || self.data_was_raised(facts.format.as_ref()) {
             let problem = Problem::permanent("OV-UPG-003", format!("roll back to {previous}"))
                 .cause(format!("since upgrade {} the release or the data's format changed again", undone.id))

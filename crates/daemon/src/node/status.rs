@@ -1,9 +1,9 @@
 //! What the node looks like, in the words of the API.
 
-use ov_engine::{Entry, Phase};
+use ov_engine::{Entry, Node, Phase};
 use ov_types::api::{DaemonStatus, PlanPhase, PlanStatus, Status, UnitStatus};
 use ov_types::record::Outcome;
-use ov_types::{Moment, ReleaseName, UnitName};
+use ov_types::{Moment, Plan, ReleaseName, UnitName};
 
 use super::Keeper;
 
@@ -68,7 +68,7 @@ impl Keeper {
     pub(super) fn plans(&self, all: bool) -> Vec<PlanStatus> {
         let node = self.core.node();
         let entries = node.ledger().entries().filter(|entry| all || !entry.is_over());
-        let mut plans: Vec<PlanStatus> = entries.map(|entry| plan_status(entry, node.eta_ms(entry))).collect();
+        let mut plans: Vec<PlanStatus> = entries.map(|entry| plan_status(node, entry)).collect();
         // The next one first: what is under way, then by when it is expected, then by number.
         plans.sort_by_key(|plan| (rank(&plan.phase), plan.eta_ms.unwrap_or(u64::MAX), plan.plan.id));
         self.handle.metrics.plans(&plans, self.clock.now());
@@ -85,14 +85,17 @@ fn rank(phase: &PlanPhase) -> u8 {
     }
 }
 
-fn plan_status(entry: &Entry, eta_ms: Option<u64>) -> PlanStatus {
+fn plan_status(node: &Node, entry: &Entry) -> PlanStatus {
     let wall = |moment: Moment| moment.wall_ms;
     PlanStatus {
-        plan: entry.plan.clone(),
+        // What holds, and not what was wished for.
+        plan: Plan { on_failure: entry.policy(), ..entry.plan.clone() },
         phase: phase_of(entry),
         steps: entry.steps.clone(),
-        eta_ms: if entry.is_over() { None } else { eta_ms },
+        eta_ms: if entry.is_over() { None } else { node.eta_ms(entry) },
         gap_ms: entry.facts.gap_ms,
+        behind: node.waits_behind(entry),
+        superseded: entry.facts.superseded,
         added_ms: wall(entry.added),
         ended_ms: entry.ended.map(wall),
     }

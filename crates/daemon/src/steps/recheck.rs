@@ -6,6 +6,7 @@ use ov_release::CurrentRelease;
 use ov_types::Problem;
 use ov_types::record::StepFacts;
 
+use super::keep::of_vault;
 use super::{Work, Workshop, state_at};
 use crate::doctor::Depth;
 
@@ -17,6 +18,11 @@ impl Work for Recheck {
     }
 
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        if call.facts.holds_units == Some(true) {
+            // The node is down, and what it took the place of may have been in the middle of a restore.
+            ov_vault::repair(&*shop.disk, &shop.shape.layout.data)
+                .map_err(|error| of_vault("finish a restore that was begun", &error).state(state_at(call)))?;
+        }
         let checked = super::examine::judge(shop, call, Depth::Quick, "OV-UPG-016")?;
         let summary = format!("note which release runs before {}", call.plan.release);
         let current = ov_release::current(&*shop.disk, &shop.layout())

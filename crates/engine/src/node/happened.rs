@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{
-    EngineSettings, EventKind, Height, ParkReason, PlanId, Problem, Record, Step, Trigger, UnitName, UnitRules,
+    EngineSettings, EventKind, Height, ParkReason, Plan, PlanId, Problem, Record, Step, Trigger, UnitName, UnitRules,
 };
 
 use super::{Active, Node, plan_of};
@@ -171,7 +171,7 @@ impl Node {
             return;
         }
         self.take_back(&wish.origin);
-        self.add_plan(wish);
+        self.add_plan(wish, None);
     }
 
     /// Whether what a scout saw is being carried out already, by whatever plan. A node that runs the release of an
@@ -213,8 +213,8 @@ impl Node {
         }
     }
 
-    pub(crate) fn add_plan(&mut self, wish: &Wish) -> PlanId {
-        let plan = plan_of(self.ledger.next_plan(), wish);
+    pub(crate) fn add_plan(&mut self, wish: &Wish, supersedes: Option<PlanId>) -> PlanId {
+        let plan = Plan { supersedes, ..plan_of(self.ledger.next_plan(), wish) };
         let steps = steps_for(&plan, &self.settings.upgrade);
         let id = plan.id;
         self.tell(EventKind::PlanAdded { plan: plan.clone() });
@@ -228,10 +228,14 @@ impl Node {
         self.turn_back(id, Outcome::Withdrawn, problem);
     }
 
-    pub(crate) fn turn_back(&mut self, id: PlanId, toward: Outcome, because: Problem) {
+    pub(crate) fn abandon_step(&mut self, id: PlanId) {
         if self.active.get(&id).is_some_and(|active| active.in_flight) {
             self.effect(Effect::AbandonStep { plan: id });
         }
+    }
+
+    pub(crate) fn turn_back(&mut self, id: PlanId, toward: Outcome, because: Problem) {
+        self.abandon_step(id);
         if toward != Outcome::Withdrawn {
             self.tell(EventKind::UpgradeTurnedBack { plan: id, problem: because.clone() });
         }

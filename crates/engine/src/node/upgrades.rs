@@ -9,6 +9,10 @@ use crate::unit::Unit;
 use crate::upgrade::{Verdict, verdict};
 use crate::{Effect, StepCall, StepReport};
 
+/// How a person leaves an upgrade that can neither go on nor back.
+pub(crate) const WAY_OUT: &str =
+    "to leave it with another release: `omnivisor plan add --now --release <name> --from <file>` takes its place";
+
 impl Node {
     pub(super) fn advance_upgrades(&mut self) {
         if !self.found {
@@ -33,19 +37,25 @@ impl Node {
                 self.tell(EventKind::UpgradeArmed { plan: entry.plan.clone(), eta_ms: self.eta_ms(entry) });
             }
             Phase::Armed if self.is_due(entry) => {
+                let stuck = self.in_window_before(entry).cloned();
+                if let Some(stuck) = &stuck {
+                    self.abandon_step(stuck.plan.id);
+                    self.end(stuck, Outcome::Superseded, Some(plan));
+                }
                 let height = self.height.map(|(height, _)| height);
+                let superseded = stuck.map(|stuck| stuck.plan.id).or(entry.facts.superseded);
                 self.record(Record::Triggered { at, plan, height });
-                self.tell(EventKind::UpgradeStarted { plan, release: entry.plan.release.clone(), height });
+                self.tell(EventKind::UpgradeStarted { plan, release: entry.plan.release.clone(), height, superseded });
             }
-            Phase::Finished => self.end(entry, Outcome::Committed),
-            Phase::Undone { toward } => self.end(entry, toward),
+            Phase::Finished => self.end(entry, Outcome::Committed, None),
+            Phase::Undone { toward } => self.end(entry, toward, None),
             Phase::Armed | Phase::NeedsOperator { .. } | Phase::Ended { .. } => {}
         }
     }
 
-    pub(super) fn end(&mut self, entry: &Entry, outcome: Outcome) {
+    pub(super) fn end(&mut self, entry: &Entry, outcome: Outcome, by: Option<PlanId>) {
         let plan = entry.plan.id;
-        self.record(Record::Ended { at: self.now, plan, outcome });
+        self.record(Record::Ended { at: self.now, plan, outcome, by });
         self.active.remove(&plan);
         let (release, gap_ms) = (entry.plan.release.clone(), entry.facts.gap_ms);
         self.tell(EventKind::UpgradeEnded { plan, release, outcome, gap_ms });
@@ -67,8 +77,40 @@ impl Node {
             Trigger::Height { height } => self.height.is_some_and(|(seen, _)| seen >= height),
         };
         let told = self.active.get(&entry.plan.id).is_some_and(|active| active.due);
-        let alone = !self.ledger.entries().any(Entry::is_in_window);
-        (reached || told) && alone && self.main_is_free() && !self.shutting_down && self.pause.is_none()
+        // One that has taken another's place has begun, as far as a daemon could tell that died in between.
+        let begun = entry.facts.superseded.is_some();
+        let free = self.in_window_before(entry).is_none_or(|other| self.may_supersede(entry, other));
+        (reached || told || begun) && free && self.main_is_free() && !self.shutting_down && self.pause.is_none()
+    }
+
+    /// The upgrade that is in the part that belongs to one at a time, unless that is this one.
+    fn in_window_before(&self, entry: &Entry) -> Option<&Entry> {
+        self.ledger.entries().find(|other| other.is_in_window() && other.plan.id != entry.plan.id)
+    }
+
+    /// The upgrade that has to end before this one can begin.
+    pub fn waits_behind(&self, entry: &Entry) -> Option<PlanId> {
+        let waits = !entry.is_over() && !entry.is_in_window() && !entry.is_going_back();
+        let other = self.in_window_before(entry).filter(|other| waits && !self.has_say_over(entry, other))?;
+        Some(other.plan.id)
+    }
+
+    /// Whether a plan may take the place of an upgrade that can neither go on nor back: a person has to have said so,
+    /// and nothing that touches files may be left of it.
+    fn may_supersede(&self, entry: &Entry, other: &Entry) -> bool {
+        other.is_stuck() && !self.touches_files(other) && self.has_say_over(entry, other)
+    }
+
+    /// Whether a step of an upgrade is under way that is carried out on files, and not by the units alone.
+    pub(crate) fn touches_files(&self, entry: &Entry) -> bool {
+        let in_flight = self.active.get(&entry.plan.id).is_some_and(|active| active.in_flight);
+        in_flight && !matches!(entry.phase, Phase::Forward { step: Step::Start | Step::Prove, .. })
+    }
+
+    /// Whether a person wants this plan in the place of that upgrade, should it stand still.
+    fn has_say_over(&self, entry: &Entry, other: &Entry) -> bool {
+        let applied = self.active.get(&entry.plan.id).is_some_and(|active| active.is_applied);
+        applied || entry.plan.supersedes == Some(other.plan.id)
     }
 
     pub(super) fn advance_step(&mut self, entry: &Entry, step: Step, direction: Direction) {
@@ -81,7 +123,8 @@ impl Node {
         let waits = active.retry_at_ms.is_some_and(|at| self.now.monotonic_ms < at);
         let preparing = step.is_preparation() && direction == Direction::Forward;
         let other_prepares = preparing && self.prepares_other_than(id);
-        if !waits && !other_prepares && !self.shutting_down {
+        let data_is_worked_on = self.pause.is_some() && entry.is_in_window();
+        if !waits && !other_prepares && !data_is_worked_on && !self.shutting_down {
             self.begin_step(entry, step, direction);
         }
     }
@@ -208,13 +251,14 @@ impl Node {
 
     pub(crate) fn fail_step(&mut self, plan: PlanId, problem: Problem) {
         let Some(entry) = self.ledger.entry(plan).cloned() else { return };
-        let (step, direction, attempt, earlier) = match entry.phase {
+        let (step, direction, attempt, earlier) = match entry.phase.clone() {
             Phase::Forward { step, attempt, problem } => (step, Direction::Forward, attempt, problem),
             Phase::Backward { step, attempt, .. } => (step, Direction::Backward, attempt, None),
             _ => return,
         };
         let rules = self.settings.upgrade;
-        let decided = verdict(entry.plan.on_failure, step, direction, attempt, problem.lasting, &rules);
+        let decided = verdict(entry.policy(), step, direction, attempt, problem.lasting, &rules);
+        let problem = with_way_out(problem, &entry, step, decided);
         let retry_in_ms = match decided {
             Verdict::Retry { wait_ms } | Verdict::Hold { wait_ms } => Some(wait_ms),
             Verdict::TurnBack | Verdict::NeedsOperator => None,
@@ -238,4 +282,16 @@ impl Node {
             }
         }
     }
+}
+
+/// Where an upgrade can only be left by another plan, its problems say so.
+fn with_way_out(mut problem: Problem, entry: &Entry, step: Step, decided: Verdict) -> Problem {
+    let is_held = matches!(decided, Verdict::Hold { .. }) && step >= entry.point_of_no_return() && step < Step::Commit;
+    let is_stuck = decided == Verdict::NeedsOperator && entry.is_in_window();
+    if is_held || is_stuck {
+        let separator = if problem.hint.is_empty() { "" } else { "; " };
+        problem.hint.push_str(separator);
+        problem.hint.push_str(WAY_OUT);
+    }
+    problem
 }

@@ -80,8 +80,10 @@ Examples:
   omnivisor plan add --release v2 --time +2h --no-keep
   omnivisor plan add --release v2 --from ./node-v2 --now --wait=15m
 
-With --wait the exit code is 0 if the upgrade is committed, 1 if it is rolled back or
-withdrawn, 8 if it needs an operator, and 10 if it is not over in time (it goes on).";
+With --wait the exit code is 0 if the upgrade is committed, 1 if it is rolled back,
+withdrawn or superseded, 8 if it needs an operator, and 10 if it is not over in time
+(it goes on). An upgrade that is held, or needs an operator, gives way to a plan that is
+added while it stands: that plan takes its place, and is itself never rolled back.";
 
 pub(super) const UPGRADE: &str = "\
 Examples:

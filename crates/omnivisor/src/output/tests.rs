@@ -143,7 +143,7 @@ fn the_history_is_told_as_sentences() {
         Record::PlanAdded { at, plan: sample::plan().plan, steps: Step::ALL.to_vec(), facts: StepFacts::default() },
         Record::Triggered { at, plan, height: Some(Height(1_240_000)) },
         Record::StepDone { at, plan, step, direction, facts },
-        Record::Ended { at, plan, outcome: Outcome::Committed },
+        Record::Ended { at, plan, outcome: Outcome::Committed, by: None },
         Record::MainEnded { at, status: None, height: None },
     ];
     let entries: Vec<HistoryEntry> =

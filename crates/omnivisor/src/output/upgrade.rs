@@ -13,8 +13,8 @@ use super::{Clock, Look, Tone, span};
 pub(crate) fn plan_phase(status: &PlanStatus, clock: &Clock) -> (Tone, String) {
     let again = |attempt: u32| if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
     match &status.phase {
-        PlanPhase::Queued => (Tone::Plain, "queued".to_owned()),
-        PlanPhase::Armed => (Tone::Good, "armed".to_owned()),
+        PlanPhase::Queued => (Tone::Plain, format!("queued{}", behind(status))),
+        PlanPhase::Armed => (Tone::Good, format!("armed{}", behind(status))),
         PlanPhase::Forward { step, attempt, problem } => {
             let failed = problem.as_ref().map(|problem| format!(", failed to {problem}")).unwrap_or_default();
             let tone = if failed.is_empty() { Tone::Notice } else { Tone::Bad };
@@ -34,19 +34,25 @@ pub(crate) fn plan_phase(status: &PlanStatus, clock: &Clock) -> (Tone, String) {
     }
 }
 
+/// What it waits for besides its trigger.
+fn behind(status: &PlanStatus) -> String {
+    status.behind.map_or_else(String::new, |before| format!(", behind upgrade {before}"))
+}
+
 /// How an upgrade ended, as a word.
 fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Committed => "committed",
         Outcome::RolledBack => "rolled back",
         Outcome::Withdrawn => "withdrawn",
+        Outcome::Superseded => "superseded",
     }
 }
 
 fn outcome_tone(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Committed => Tone::Good,
-        Outcome::RolledBack => Tone::Bad,
+        Outcome::RolledBack | Outcome::Superseded => Tone::Bad,
         Outcome::Withdrawn => Tone::Faint,
     }
 }
@@ -136,7 +142,10 @@ fn upgrade_sentence(record: &Record, clock: &Clock) -> (Tone, String) {
         }
         Record::NeedsOperator { because, .. } => (Tone::Bad, format!("needs an operator: failed to {because}")),
         Record::Resumed { .. } => (Tone::Strong, "a person lets it go on".to_owned()),
-        Record::Ended { outcome, .. } => (outcome_tone(*outcome), outcome_word(*outcome).to_owned()),
+        Record::Ended { outcome, by: Some(by), .. } => {
+            (outcome_tone(*outcome), format!("{} by plan {by}", outcome_word(*outcome)))
+        }
+        Record::Ended { outcome, by: None, .. } => (outcome_tone(*outcome), outcome_word(*outcome).to_owned()),
         _ => (Tone::Faint, "something that this version does not know".to_owned()),
     }
 }
