@@ -15,7 +15,7 @@ use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, Height, Trigger};
 use serde_json::Value;
 
-use super::support::{ask, http, running, says};
+use super::support::{ask, ask_well, http, running, says};
 
 /// How a receiver answers.
 #[derive(Debug, Clone, Copy)]
@@ -166,6 +166,31 @@ fn the_life_of_upgrades_is_told() {
         let name = node.status().node;
         assert!(told.body["text"].as_str().unwrap().starts_with(&format!("{name}: ")), "{told:?}");
     }
+    node.stop();
+}
+
+#[test]
+fn an_upgrade_that_needs_a_person_calls_for_one_once() {
+    let receiver = Receiver::start(Manner::Good);
+    let quick = "[upgrade]\nretry-first = \"50ms\"\nretry-max = \"200ms\"\n";
+    let mut node = with_hook(quick, &receiver, "events = [\"needs-operator\", \"upgrade-rolled-back\"]\n");
+    // Without a snapshot there is no way back from data that the new release has raised.
+    let bad = Profile::new("v2").with("data_format", 2).with("crash_after", 1);
+    let source = node.make_release(&bad);
+    let add = ["plan", "add", "--release", "v2", "--now", "--no-keep", "--on-failure", "rollback"];
+    ask_well(&node, &[&add[..], &["--from", source.to_str().unwrap()]].concat());
+    let told = receiver.wait_for("needs-operator");
+    assert_eq!((&told.body["importance"], &told.body["problem"]["code"]), (&"alarm".into(), &"OV-UPG-023".into()));
+    says(told.body["problem"]["state"].as_str().unwrap(), &["the node is stopped"]);
+    says(told.body["problem"]["hint"].as_str().unwrap(), &["snapshot restore"]);
+    says(told.body["text"].as_str().unwrap(), &["needs an operator"]);
+    // A person puts data there that the old release can read, and lets the upgrade go on.
+    fs::remove_dir_all(node.path("data")).unwrap();
+    fs::create_dir(node.path("data")).unwrap();
+    fs::write(node.path("data/format"), "1\n").unwrap();
+    ask_well(&node, &["upgrade", "retry", "1"]);
+    receiver.wait_for("upgrade-rolled-back");
+    assert_eq!(receiver.names(), ["needs-operator", "upgrade-rolled-back"]);
     node.stop();
 }
 
