@@ -1,5 +1,6 @@
 //! What can be learned of a node without a daemon: for commands of a person whose daemon is down.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -50,6 +51,7 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
         clock: Arc::new(RealClock),
         shape: Arc::new(shape),
         needed: Vec::new(),
+        kept: BTreeSet::new(),
         recorded_sign_state: ledger.sign_state().map(|(height, round, step)| SignState { height, round, step }),
         height: ledger.last_end().and_then(|end| end.height),
         plans: crate::steps::waiting_plans(&ledger),
@@ -74,6 +76,7 @@ pub fn first_release(
         clock: Arc::new(RealClock),
         shape: Arc::new(shape),
         needed: Vec::new(),
+        kept: BTreeSet::new(),
         recorded_sign_state: None,
         height: None,
         plans: Vec::new(),

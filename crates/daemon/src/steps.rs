@@ -3,15 +3,16 @@
 //! All of them are idempotent, and none remembers anything: what an undo needs stands in the facts that earlier steps
 //! left in the journal. [`carry_out`] is the only caller, in the daemon, in the simulator and in the step matrix.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ov_chains::NodeShape;
-use ov_engine::{Ledger, StepCall};
+use ov_engine::{Entry, Ledger, Phase, StepCall};
 use ov_sys::{Clock, Disk};
-use ov_types::record::StepFacts;
-use ov_types::{Direction, Finding, Height, Plan, PlanId, Problem, ReleaseName, Step};
+use ov_types::record::{Outcome, StepFacts};
+use ov_types::{Direction, Finding, Height, Plan, PlanId, Problem, ReleaseName, SnapshotId, Step};
 use ov_vault::SignState;
 
 use crate::doctor::{self, Depth, DoctorInput};
@@ -38,6 +39,9 @@ pub struct Workshop {
     pub shape: Arc<NodeShape>,
     /// Releases that must stay: those of plans that are not over.
     pub needed: Vec<ReleaseName>,
+    /// Snapshots that retention must leave: those of plans that are not over, and that of the last committed upgrade,
+    /// which somebody may still want to go back from.
+    pub kept: BTreeSet<SnapshotId>,
     /// What the validator was last seen to have signed.
     pub recorded_sign_state: Option<SignState>,
     /// The last height seen.
@@ -71,12 +75,16 @@ impl Workshop {
             .filter(|entry| Some(entry.plan.id) != except)
             .flat_map(|entry| std::iter::once(entry.plan.release.clone()).chain(entry.facts.previous.clone()))
             .collect();
+        let committed = |entry: &&Entry| entry.phase == Phase::Ended { outcome: Outcome::Committed };
+        let last = ledger.entries().rev().find(committed);
+        let kept = live().chain(last).filter_map(|entry| entry.facts.snapshot.clone()).collect();
         let Place { disk, clock, shape } = place;
         Self {
             disk,
             clock,
             shape,
             needed,
+            kept,
             recorded_sign_state: recorded_sign_state(node),
             height: node.height().map(|(height, _)| height),
             plans: waiting_plans(ledger),

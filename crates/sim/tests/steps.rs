@@ -63,6 +63,7 @@ fn run(home: &Home, step: Step, direction: Direction, facts: &StepFacts) -> Resu
         clock: Arc::new(home.clock.clone()),
         shape: Arc::clone(&home.shape),
         needed: Vec::new(),
+        kept: std::collections::BTreeSet::new(),
         recorded_sign_state: Some(SignState { height: 7, round: 0, step: 3 }),
         height: None,
         plans: vec![plan.clone()],

@@ -59,7 +59,7 @@ fn prune_snapshots(shop: &Workshop, call: &StepCall) -> Result<usize, Problem> {
         keep_for_ms: wanted.keep_for_ms,
         bytes_max: wanted.max_bytes,
     };
-    let protected = call.facts.snapshot.iter().cloned().collect();
+    let protected = shop.kept.iter().cloned().chain(call.facts.snapshot.clone()).collect();
     let now_ms = shop.clock.now().wall_ms;
     ov_vault::prune(&*shop.disk, &layout.snapshots, retention, &protected, now_ms)
         .map(|removed| removed.len())

@@ -345,7 +345,8 @@ pub(crate) struct Metrics {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Snapshots {
-    /// At most so many.
+    /// At most so many; those that an unfinished upgrade may go back to, and that of the last committed one, stay all the
+    /// same.
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) keep_last: u32,
     /// None older than this.
