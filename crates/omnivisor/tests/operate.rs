@@ -18,6 +18,7 @@ mod operate {
     mod doctor;
     mod error_codes;
     mod signer;
+    mod snapshots;
     mod support;
     mod terminal;
     mod webhooks;

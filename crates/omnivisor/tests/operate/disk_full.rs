@@ -26,6 +26,20 @@ impl Mount {
         good.then(|| Self { at: at.to_owned() })
     }
 
+    /// Mounts a new file system of this kind from a file, where that is allowed and the program that makes it is there.
+    /// The file has no name any more when this returns.
+    pub(crate) fn image(at: &Path, kind: &str, options: &[&str], bytes: u64) -> Option<Self> {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(bytes).unwrap();
+        let done = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+        let good = done(Command::new(format!("mkfs.{kind}")).args(options).arg(image.path()))
+            && done(Command::new("mount").args(["-t", kind, "-o", "loop"]).arg(image.path()).arg(at));
+        if !good {
+            println!("skipped: needs mkfs.{kind}, and the right to mount a file");
+        }
+        good.then(|| Self { at: at.to_owned() })
+    }
+
     pub(crate) fn remount(&self, option: &str) {
         let options = format!("remount,{option}");
         let done = Command::new("mount").args(["-o", &options]).arg(&self.at).status().unwrap();
