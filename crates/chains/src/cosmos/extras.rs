@@ -2,17 +2,33 @@
 //!
 //! They stand in the environment only. The original's file keeps its keys, so that it can be given back to it.
 
+use std::path::{Path, PathBuf};
+
 use ov_types::RestartPolicy;
 
 use super::read::Environment;
 
 /// Choices beyond the original.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extras {
     /// When a node that ended by itself is launched again; the original leaves that to systemd.
     pub restart: RestartPolicy,
     /// How our own exit code tells of the node's.
     pub exit_codes: ExitCodes,
+    /// Where our own lines go.
+    pub log_to: LogTo,
+}
+
+/// Where our own lines go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum LogTo {
+    /// Standard output, among the node's.
+    #[default]
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// The end of this file.
+    File(PathBuf),
 }
 
 /// How our own exit code tells of the node's.
@@ -27,12 +43,13 @@ pub enum ExitCodes {
 
 impl Default for Extras {
     fn default() -> Self {
-        Self { restart: RestartPolicy::Never, exit_codes: ExitCodes::Original }
+        Self { restart: RestartPolicy::Never, exit_codes: ExitCodes::Original, log_to: LogTo::Stdout }
     }
 }
 
 const RESTART: &str = "OMNIVISOR_RESTART";
 const EXIT_CODES: &str = "OMNIVISOR_EXIT_CODES";
+const LOG_TO: &str = "OMNIVISOR_LOG_TO";
 
 /// Reads the variables, and tells what is wrong with them.
 pub fn extras(environment: Environment<'_>) -> (Extras, Vec<String>) {
@@ -50,9 +67,24 @@ pub fn extras(environment: Environment<'_>) -> (Extras, Vec<String>) {
         &[("original", ExitCodes::Original), ("truthful", ExitCodes::Truthful)],
     );
     let default = Extras::default();
-    let extras =
-        Extras { restart: restart.unwrap_or(default.restart), exit_codes: exit_codes.unwrap_or(default.exit_codes) };
+    let extras = Extras {
+        restart: restart.unwrap_or(default.restart),
+        exit_codes: exit_codes.unwrap_or(default.exit_codes),
+        log_to: log_to(environment, &mut problems),
+    };
     (extras, problems)
+}
+
+fn log_to(environment: Environment<'_>, problems: &mut Vec<String>) -> LogTo {
+    match environment(LOG_TO).unwrap_or_default().as_str() {
+        "" | "stdout" => LogTo::Stdout,
+        "stderr" => LogTo::Stderr,
+        path if Path::new(path).is_absolute() => LogTo::File(PathBuf::from(path)),
+        other => {
+            problems.push(format!("{LOG_TO} must be stdout, stderr, or the absolute path of a file, got {other:?}"));
+            LogTo::Stdout
+        }
+    }
 }
 
 fn choose<T: Copy>(
@@ -82,18 +114,22 @@ mod tests {
     fn everything_is_off_unless_it_is_set() {
         assert_eq!(read(&[]), (Extras::default(), Vec::new()));
         assert_eq!(read(&[(RESTART, ""), (EXIT_CODES, "")]), (Extras::default(), Vec::new()));
-        let set = Extras { restart: RestartPolicy::OnFailure, exit_codes: ExitCodes::Truthful };
-        assert_eq!(read(&[(RESTART, "on-failure"), (EXIT_CODES, "truthful")]), (set, Vec::new()));
+        let log_to = LogTo::File(PathBuf::from("/var/log/c"));
+        let set = Extras { restart: RestartPolicy::OnFailure, exit_codes: ExitCodes::Truthful, log_to };
+        let given = [(RESTART, "on-failure"), (EXIT_CODES, "truthful"), (LOG_TO, "/var/log/c")];
+        assert_eq!(read(&given), (set, Vec::new()));
+        assert_eq!(read(&[(LOG_TO, "stderr")]).0.log_to, LogTo::Stderr);
     }
 
     #[test]
     fn all_wrong_words_are_told_with_the_right_ones() {
-        let (_, problems) = read(&[(RESTART, "sometimes"), (EXIT_CODES, "yes")]);
+        let (_, problems) = read(&[(RESTART, "sometimes"), (EXIT_CODES, "yes"), (LOG_TO, "x")]);
         assert_eq!(
             problems,
             [
                 "OMNIVISOR_RESTART must be one of never, on-failure, always, got \"sometimes\"",
                 "OMNIVISOR_EXIT_CODES must be one of original, truthful, got \"yes\"",
+                "OMNIVISOR_LOG_TO must be stdout, stderr, or the absolute path of a file, got \"x\"",
             ]
         );
     }

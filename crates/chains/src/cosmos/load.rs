@@ -8,6 +8,7 @@ use std::path::Path;
 use ov_sys::Disk;
 
 use super::check;
+use super::extras::{Extras, extras};
 use super::read::{self, Environment};
 use super::settings::Settings;
 
@@ -21,8 +22,12 @@ pub struct WrongSettings {
     pub problems: Vec<String>,
 }
 
-/// Reads and checks the settings. `config` must be absolute.
-pub fn load(disk: &dyn Disk, config: Option<&Path>, environment: Environment<'_>) -> Result<Settings, WrongSettings> {
+/// Reads and checks the settings, ours included. `config` must be absolute.
+pub fn load(
+    disk: &dyn Disk,
+    config: Option<&Path>,
+    environment: Environment<'_>,
+) -> Result<(Settings, Extras), WrongSettings> {
     let mut reading = match config {
         None => read::from_environment(environment),
         Some(file) => {
@@ -31,8 +36,10 @@ pub fn load(disk: &dyn Disk, config: Option<&Path>, environment: Environment<'_>
         }
     };
     reading.problems.extend(check::all(disk, &reading.settings));
+    let (extras, problems) = extras(environment);
+    reading.problems.extend(problems);
     if reading.problems.is_empty() {
-        return Ok(reading.settings);
+        return Ok((reading.settings, extras));
     }
     Err(WrongSettings { problems: reading.problems })
 }

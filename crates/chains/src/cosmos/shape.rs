@@ -34,7 +34,7 @@ const NODE_CONFIG_BYTES_MAX: u64 = 1 << 20;
 const SIGTERM: i32 = 15;
 
 /// The node of these settings, launched with these arguments.
-pub fn shape(disk: &dyn Disk, settings: &Settings, extras: Extras, arguments: &[String]) -> NodeShape {
+pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &[String]) -> NodeShape {
     let node_home = flag_value(arguments, "--home").map_or_else(|| PathBuf::from(&settings.home), PathBuf::from);
     let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
     let config = node_config(&String::from_utf8_lossy(&config), arguments);
@@ -119,7 +119,7 @@ fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {
     }
 }
 
-fn engine(settings: &Settings, extras: Extras, main: UnitName, config: &NodeConfig) -> EngineSettings {
+fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeConfig) -> EngineSettings {
     let grace_ms = match settings.shutdown_grace.ms() {
         0 => GRACE_MS_DEFAULT,
         given => given,
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn the_layout_is_the_originals_and_our_state_lies_apart() {
         let settings = settings(Path::new("/home/node"));
-        let node = shape(&RealDisk, &settings, Extras::default(), &words("start --x {home}"));
+        let node = shape(&RealDisk, &settings, &Extras::default(), &words("start --x {home}"));
         assert_eq!(node.layout.state, Path::new("/home/node/.omnivisor"));
         assert_eq!(node.layout.current, Path::new("/home/node/cosmovisor/current"));
         assert_eq!(node.layout.releases, Path::new("/home/node/cosmovisor/upgrades"));
@@ -224,26 +224,26 @@ mod tests {
     #[test]
     fn the_rules_are_those_of_the_settings() {
         let mut settings = settings(Path::new("/home/node"));
-        let rules = |settings: &Settings, extras: Extras| {
+        let rules = |settings: &Settings, extras: &Extras| {
             let node = shape(&RealDisk, settings, extras, &words("start"));
             let main = node.engine.units[&UnitName::main()].clone();
             (main.restart, main.stop, node.keep.method, node.engine.upgrade.keep)
         };
         let stop = StopRule { signal: 15, grace_ms: 30_000 };
-        let by_default = rules(&settings, Extras::default());
+        let by_default = rules(&settings, &Extras::default());
         assert_eq!(by_default, (RestartPolicy::Never, stop, KeepMethod::Auto, true));
         settings.shutdown_grace = "2m".parse().unwrap();
         settings.skip_backup = true;
         let extras = Extras { restart: RestartPolicy::OnFailure, ..Extras::default() };
         let stop = StopRule { signal: 15, grace_ms: 120_000 };
-        assert_eq!(rules(&settings, extras), (RestartPolicy::OnFailure, stop, KeepMethod::Off, false));
+        assert_eq!(rules(&settings, &extras), (RestartPolicy::OnFailure, stop, KeepMethod::Off, false));
     }
 
     #[test]
     fn the_node_itself_tells_where_it_answers_and_who_signs() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
-        let look = |line: &str| shape(&RealDisk, &settings, Extras::default(), &words(line));
+        let look = |line: &str| shape(&RealDisk, &settings, &Extras::default(), &words(line));
         let asked = |node: &NodeShape| match &node.probes.height {
             Some(HeightProbe::Http { url, .. }) => Some(url.clone()),
             _ => None,

@@ -223,7 +223,8 @@ fn folders_are_looked_for_and_all_problems_told_together() {
     // The root may be a link to another disk.
     std::fs::create_dir(top.path().join("elsewhere")).unwrap();
     std::os::unix::fs::symlink("elsewhere", top.path().join("cosmovisor")).unwrap();
-    let settings = load(&RealDisk, None, &environment(&named)).unwrap();
+    let (settings, extras) = load(&RealDisk, None, &environment(&named)).unwrap();
+    assert_eq!(extras, Extras::default());
     assert_eq!(settings.root(), top.path().join("cosmovisor"));
 
     let backup = |dir: &str| problems(&[named[0], named[1], ("DAEMON_DATA_BACKUP_DIR", dir)]);

@@ -43,7 +43,7 @@ pub(super) fn init(call: &Call) -> Result<(), Complaint> {
     if !problems.is_empty() {
         return Err(Complaint::new(problems.join("\n")));
     }
-    let log = Log::of(&settings);
+    let log = Log::of(&settings, cosmos::extras(&environment).0.log_to);
     first_program(&settings, &source, &log)?;
     link(&settings, &log)?;
     export(&settings, &log)

@@ -1,13 +1,17 @@
 //! The drop-in's own lines, in the original's form: time, level, message, `key=value`.
 //!
-//! Where they go is chosen once; a line that cannot be written is lost, since nothing may fail for it.
+//! They go to standard output, as the original's, or where a variable of ours says. A line that cannot be written is
+//! lost, since nothing may fail for it.
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ov_chains::cosmos::{Settings, TimeFormat};
-use ov_sys::{Clock as _, RealClock};
+use ov_chains::cosmos::{LogTo, Settings, TimeFormat};
+use ov_sys::{Clock as _, Disk as _, RealClock, RealDisk};
+
+use super::complaint;
+use crate::output::Console;
 
 /// The level of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,7 @@ enum Level {
 #[derive(Debug)]
 pub(super) struct Log {
     is_off: bool,
+    to: LogTo,
     has_colors: bool,
     time: TimeFormat,
     zone: TimeZone,
@@ -27,9 +32,10 @@ pub(super) struct Log {
 
 impl Log {
     /// The voice that the settings want.
-    pub(super) fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings, to: LogTo) -> Self {
         Self {
             is_off: settings.disable_logs,
+            to,
             has_colors: settings.color_logs,
             time: settings.time_format,
             zone: TimeZone::system(),
@@ -47,9 +53,15 @@ impl Log {
     }
 
     fn say(&self, level: Level, message: &str) {
-        if !self.is_off {
+        if self.is_off {
+            return;
+        }
+        let line = self.line(level, message, RealClock.now().wall_ms);
+        match &self.to {
             // Nobody may be there to read it.
-            let _ = super::complaint::write(self.line(level, message, RealClock.now().wall_ms).as_bytes());
+            LogTo::Stdout => drop(complaint::write(line.as_bytes())),
+            LogTo::Stderr => Console::tell(&line),
+            LogTo::File(path) => drop(RealDisk.append(path).and_then(|mut file| file.append(line.as_bytes()))),
         }
     }
 
@@ -92,7 +104,13 @@ mod tests {
     const MOMENT: i64 = 1_736_262_245_120;
 
     fn log(time: &str) -> Log {
-        Log { is_off: false, has_colors: false, time: TimeFormat::of(time).unwrap(), zone: TimeZone::UTC }
+        Log {
+            is_off: false,
+            to: LogTo::Stdout,
+            has_colors: false,
+            time: TimeFormat::of(time).unwrap(),
+            zone: TimeZone::UTC,
+        }
     }
 
     #[test]

@@ -26,8 +26,8 @@ impl Scene {
     /// What a call says: the file that it names, and the environment.
     pub(super) fn of(call: &Call) -> Result<Self, Complaint> {
         let config = call.value(CONFIG).filter(|path| !path.is_empty()).map(|path| absolute(Path::new(path)));
-        let settings = cosmos::load(&RealDisk, config.as_deref(), &environment)?;
-        let log = Log::of(&settings);
+        let (settings, extras) = cosmos::load(&RealDisk, config.as_deref(), &environment)?;
+        let log = Log::of(&settings, extras.log_to);
         Ok(Self { settings, log })
     }
 

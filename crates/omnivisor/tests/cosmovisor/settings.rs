@@ -89,3 +89,21 @@ fn help_comes_without_any_setting_and_names_what_must_be_set() {
     home.call(&["frobnicate"])
         .refused("unknown command \"frobnicate\" for \"cosmovisor\"\nRun 'cosmovisor --help' for usage.");
 }
+
+#[test]
+fn own_lines_go_where_a_variable_of_ours_says() {
+    let mut home = Home::made();
+    let executable = home.executable("x");
+    let log = home.beside("own.log");
+    home.set("OMNIVISOR_LOG_TO", log.to_str().unwrap());
+    let ended = home.call(&["add-upgrade", "v2", &executable]);
+    assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (0, "", ""));
+    assert_eq!(fs::read_to_string(&log).unwrap().matches("for v2 upgrade module=cosmovisor\n").count(), 1);
+    home.set("OMNIVISOR_LOG_TO", "stderr");
+    let ended = home.call(&["add-upgrade", "v3", &executable]);
+    assert_eq!((ended.code, ended.out.as_str()), (0, ""));
+    assert!(ended.err.contains("for v3 upgrade module=cosmovisor\n"), "{ended:?}");
+    home.set("OMNIVISOR_LOG_TO", "somewhere");
+    home.call(&["config"])
+        .refused("OMNIVISOR_LOG_TO must be stdout, stderr, or the absolute path of a file, got \"somewhere\"");
+}
