@@ -344,3 +344,19 @@ fn a_reader_that_leaves_is_no_error() {
     let ended = Ended::from(child.wait_with_output().unwrap());
     assert_eq!((ended.code, ended.err.as_str()), (0, ""));
 }
+
+#[test]
+fn whoever_follows_ends_with_the_reader_though_nothing_happens() {
+    let daemon = FakeDaemon::start();
+    daemon.on("GET /v1/status", 200, &data::status()).on("GET /v1/events?since=0", 200, &data::events());
+    std::fs::write(daemon.home().join("omnivisor.toml"), "[unit.main]\nprogram = \"/bin/true\"\n").unwrap();
+    std::fs::create_dir(daemon.home().join(".omnivisor/logs")).unwrap();
+    std::fs::write(daemon.home().join(".omnivisor/logs/main.log"), "one line\n").unwrap();
+    for words in [&["events", "--follow"][..], &["watch"], &["logs", "--follow"]] {
+        let mut child = program(daemon.home(), words).stdout(Stdio::piped()).spawn().unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        reader.read_line(&mut String::new()).unwrap();
+        drop(reader);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{words:?}");
+    }
+}

@@ -13,6 +13,8 @@ use crate::session::Session;
 
 /// How many past events introduce the new ones, unless told otherwise.
 const FOLLOW_PAST: usize = 10;
+/// How often to look whether anybody still reads when nothing happens.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn events(session: &Session, arguments: &EventsArgs) -> Result<(), Failure> {
     let since = arguments.since.map_or(Since::Oldest, Since::After);
@@ -34,7 +36,7 @@ fn follow(session: &Session, newest: Since) -> Result<(), Failure> {
     let feed = Feed::open(session.home.clone(), newest);
     let mut is_lost = false;
     loop {
-        match feed.next(Duration::from_secs(3_600)) {
+        match feed.next(LOOK_EVERY) {
             Some(News::Event(event)) => {
                 Console::write(line(session, &event, &session.console.look())?.as_bytes())?;
             }
@@ -46,7 +48,8 @@ fn follow(session: &Session, newest: Since) -> Result<(), Failure> {
                 session.console.say(Tone::Faint, "the daemon answers again");
                 is_lost = false;
             }
-            Some(News::Connected) | None => {}
+            Some(News::Connected) => {}
+            None => Console::expect_reader()?,
         }
     }
 }

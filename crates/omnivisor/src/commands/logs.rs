@@ -27,7 +27,10 @@ pub(super) fn logs(session: &Session, arguments: &LogsArgs) -> Result<(), Failur
         let count = stream.read(&mut buffer).map_err(told)?;
         match buffer.get(..count) {
             Some(bytes) if !bytes.is_empty() => Console::write(bytes)?,
-            _ if arguments.follow => pause(LOOK_EVERY),
+            _ if arguments.follow => {
+                Console::expect_reader()?;
+                pause(LOOK_EVERY);
+            }
             _ => return Ok(()),
         }
     }

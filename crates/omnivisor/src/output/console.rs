@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use jiff::tz::TimeZone;
 use ov_sys::{Clock as _, RealClock};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::{Clock, Look, Style, Tone};
@@ -84,6 +85,15 @@ impl Console {
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
             if error.kind() == io::ErrorKind::BrokenPipe { Failure::reader_left() } else { Failure::output(&error) }
         })
+    }
+
+    /// Fails when nobody can read results any more. A write would tell; whoever only waits for news has to ask.
+    pub(crate) fn expect_reader() -> Result<(), Failure> {
+        let out = io::stdout();
+        let mut sources = [PollFd::new(&out, PollFlags::empty())];
+        let is_answered = poll(&mut sources, Some(&Timespec::default())).is_ok_and(|count| count > 0);
+        let is_over = sources[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+        if is_answered && is_over { Err(Failure::reader_left()) } else { Ok(()) }
     }
 
     /// Says something that is no result.

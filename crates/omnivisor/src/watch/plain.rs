@@ -36,6 +36,7 @@ pub(super) fn run(session: &Session) -> Result<(), Failure> {
             }
             Err(failure) => return Err(failure),
         }
+        Console::expect_reader()?;
         let mut news = feed.next(ASK_EVERY);
         while let Some(piece) = news {
             if let (News::Event(event), false) = (piece, session.console.json) {
