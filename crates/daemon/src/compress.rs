@@ -12,9 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use ov_shim::Rotation;
 use ov_sys::Disk;
 
 const BUFFER_BYTES: usize = 256 * 1024;
+/// What the name of a compressed file ends with.
+const COMPRESSED: &str = "gz";
 
 /// Why a log file could not be compressed.
 #[derive(Debug, thiserror::Error)]
@@ -27,40 +30,35 @@ pub struct CompressError {
 
 /// A rotated file of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Rotated {
+pub struct Rotated {
     /// Rises with every rotation of the log.
-    pub(crate) counter: u64,
+    pub counter: u64,
     /// Whether it is compressed.
-    pub(crate) compressed: bool,
+    pub compressed: bool,
     /// Where it is.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
 }
 
-/// The rotated files of a log, oldest first.
-pub(crate) fn rotated(disk: &dyn Disk, log: &Path) -> io::Result<Vec<Rotated>> {
-    let (Some(folder), Some(log_name)) = (log.parent(), log.file_name().and_then(OsStr::to_str)) else {
-        return Ok(Vec::new());
-    };
+/// The rotated files of a log, oldest first; while one is being compressed, the original first.
+pub fn rotated(disk: &dyn Disk, log: &Path) -> io::Result<Vec<Rotated>> {
+    let Some(folder) = log.parent() else { return Ok(Vec::new()) };
     let names = match disk.list(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         names => names?,
     };
     let of_log = |name: OsString| {
-        let (counter, compressed) = rotation(name.to_str()?.strip_prefix(log_name)?)?;
-        Some(Rotated { counter, compressed, path: folder.join(name) })
+        let rotation = Rotation::of(log, &name)?;
+        let compressed = match rotation.ending.as_deref() {
+            None => false,
+            Some(COMPRESSED) => true,
+            // Somebody else's work.
+            Some(_) => return None,
+        };
+        Some(Rotated { counter: rotation.counter, compressed, path: folder.join(name) })
     };
     let mut found: Vec<_> = names.into_iter().filter_map(of_log).collect();
     found.sort_by_key(|rotated| (rotated.counter, rotated.compressed));
     Ok(found)
-}
-
-/// Understands `.20261120T061500Z-000017` and the same with `.gz`.
-fn rotation(suffix: &str) -> Option<(u64, bool)> {
-    let (time, counter) = suffix.strip_prefix('.')?.split_once('-')?;
-    let (counter, compressed) = counter.strip_suffix(".gz").map_or((counter, false), |counter| (counter, true));
-    let is_time = time.ends_with('Z') && time.bytes().all(|byte| byte.is_ascii_digit() || b"TZ".contains(&byte));
-    let is_counter = !counter.is_empty() && counter.bytes().all(|byte| byte.is_ascii_digit());
-    counter.parse().ok().filter(|_| is_time && is_counter).map(|counter| (counter, compressed))
 }
 
 /// Compresses every rotated file of a log that is not compressed yet. Returns how many that were.
@@ -98,7 +96,7 @@ pub async fn compress_rotated_idly(disk: Arc<dyn Disk>, log: PathBuf) -> Result<
 
 fn compress(disk: &dyn Disk, plain: &Path) -> Result<(), CompressError> {
     let Some((folder, name)) = plain.parent().zip(plain.file_name()) else { return Ok(()) };
-    let target = folder.join(joined(&[name, OsStr::new(".gz")]));
+    let target = folder.join(joined(&[name, OsStr::new("."), OsStr::new(COMPRESSED)]));
     // A name that nobody, the shim included, takes for a rotated file.
     let beside = folder.join(joined(&[OsStr::new(".compressing-"), name]));
     if disk.facts(&target).map_err(at("look at", &target))?.is_none() {

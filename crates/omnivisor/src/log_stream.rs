@@ -1,15 +1,14 @@
 //! A unit's output as one stream of bytes, over all the files it is kept in.
 //!
-//! The shim writes `<log>` and renames it to `<log>.<time>-<counter>` when it rotates; the daemon may then compress
-//! it to the same name with `.gz`, and the oldest ones go. Read in the order of their counters and then the current
-//! one, they are exactly what the unit wrote. Nothing here keeps the writer from going on: every question is asked
-//! again when the answer may have changed meanwhile.
+//! The shim writes the log and renames it when it rotates; the daemon may then compress it, and the oldest ones go.
+//! Read in the order of their counters and then the current one, they are exactly what the unit wrote. Nothing here
+//! keeps the writer from going on: every question is asked again when the answer may have changed meanwhile.
 
-use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use ov_daemon::compress::{Rotated, rotated};
 use ov_sys::Disk;
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -89,7 +88,7 @@ impl<'a> LogStream<'a> {
             let is_next = |rotated: &Rotated| rotated.counter >= self.counter;
             let files = rotated(self.disk, &self.log)?;
             if let Some(next) = files.iter().find(|rotated| is_next(rotated)) {
-                if let Some(reader) = next.open(self.disk)? {
+                if let Some(reader) = open(self.disk, next)? {
                     self.counter = next.counter;
                     self.reading = Some(Reading { reader, read_bytes: 0, current_inode: None });
                     return Ok(true);
@@ -135,7 +134,7 @@ impl<'a> LogStream<'a> {
         while found < lines
             && let Some(earlier) = files.pop()
         {
-            if let Some(mut reader) = earlier.open(self.disk)? {
+            if let Some(mut reader) = open(self.disk, &earlier)? {
                 found += count_lines(reader.as_mut(), false)?;
                 self.counter = earlier.counter;
             }
@@ -163,44 +162,10 @@ fn next_counter(rotated: &[Rotated]) -> u64 {
     rotated.last().map_or(1, |last| last.counter + 1)
 }
 
-/// A rotated file of a log.
-#[derive(Debug)]
-struct Rotated {
-    counter: u64,
-    compressed: bool,
-    path: PathBuf,
-}
-
-impl Rotated {
-    /// `None` when it is gone, or compressed by now.
-    fn open(&self, disk: &dyn Disk) -> io::Result<Option<Box<dyn Read>>> {
-        let reader = unless_missing(disk.open(&self.path))?;
-        Ok(reader.map(|reader| if self.compressed { Box::new(MultiGzDecoder::new(reader)) as _ } else { reader as _ }))
-    }
-}
-
-/// The rotated files of a log, oldest first; while one is being compressed, the original first.
-fn rotated(disk: &dyn Disk, log: &Path) -> io::Result<Vec<Rotated>> {
-    let (Some(folder), Some(log_name)) = (log.parent(), log.file_name().and_then(OsStr::to_str)) else {
-        return Ok(Vec::new());
-    };
-    let names = unless_missing(disk.list(folder))?.unwrap_or_default();
-    let of_log = |name: OsString| {
-        let (counter, compressed) = rotation(name.to_str()?.strip_prefix(log_name)?)?;
-        Some(Rotated { counter, compressed, path: folder.join(name) })
-    };
-    let mut found: Vec<_> = names.into_iter().filter_map(of_log).collect();
-    found.sort_by_key(|rotated| (rotated.counter, rotated.compressed));
-    Ok(found)
-}
-
-/// Understands `.20261120T061500Z-000017` and the same with `.gz`.
-fn rotation(suffix: &str) -> Option<(u64, bool)> {
-    let (time, counter) = suffix.strip_prefix('.')?.split_once('-')?;
-    let (counter, compressed) = counter.strip_suffix(".gz").map_or((counter, false), |counter| (counter, true));
-    let is_time = time.ends_with('Z') && time.bytes().all(|byte| byte.is_ascii_digit() || b"TZ".contains(&byte));
-    let is_counter = counter.bytes().all(|byte| byte.is_ascii_digit());
-    counter.parse().ok().filter(|_| is_time && is_counter).map(|counter| (counter, compressed))
+/// Opens a rotated file; `None` when it is gone, or compressed by now.
+fn open(disk: &dyn Disk, rotated: &Rotated) -> io::Result<Option<Box<dyn Read>>> {
+    let reader = unless_missing(disk.open(&rotated.path))?;
+    Ok(reader.map(|reader| if rotated.compressed { Box::new(MultiGzDecoder::new(reader)) as _ } else { reader as _ }))
 }
 
 fn unless_missing<T>(answer: io::Result<T>) -> io::Result<Option<T>> {

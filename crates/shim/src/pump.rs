@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -316,13 +316,6 @@ impl Pump {
     }
 }
 
-/// The name under which a log is kept when it is rotated.
-pub(crate) fn rotated_path(path: &Path, stamp: &str, counter: u64) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{stamp}-{counter:06}"));
-    name.into()
-}
-
 /// Reads from a file at a place, for looking back at the last byte.
 fn byte_at(file: &File, offset: u64) -> io::Result<u8> {
     let mut byte = [0];
@@ -336,6 +329,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::Rotation;
 
     fn pump(path: &Path, bytes_max: u64) -> (Pump, File) {
         let settings = LogSettings { path: path.to_owned(), bytes_max, ..LogSettings::default() };
@@ -393,7 +387,7 @@ mod tests {
     fn names_sort_though_the_clock_goes_back() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
-        fs::write(rotated_path(&path, "29991231T235959Z", 41), "1").unwrap();
+        fs::write(Rotation::path(&path, "29991231T235959Z", 41), "1").unwrap();
         let (mut pump, mut writer) = pump(&path, 0);
         for line in ["2\n", "3\n"] {
             writer.write_all(line.as_bytes()).unwrap();

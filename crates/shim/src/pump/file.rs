@@ -11,7 +11,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{LINE_WAIT_BYTES, byte_at, rotated_path};
+use super::{LINE_WAIT_BYTES, byte_at};
+use crate::Rotation;
 use crate::clock::{compact_utc, now_unix_ms};
 use crate::spec::LogSettings;
 
@@ -111,21 +112,21 @@ impl LogFile {
     pub(super) fn rotate(&mut self, settings: &LogSettings) -> io::Result<PathBuf> {
         let rotated = rotated_files(&self.path)?;
         let (stamp, counter) = match rotated.last() {
-            Some(last) => (last.stamp.as_str(), last.counter + 1),
+            Some((_, last)) => (last.stamp.as_str(), last.counter + 1),
             None => ("", 1),
         };
         let now = compact_utc(now_unix_ms() / 1000);
-        let path = rotated_path(&self.path, stamp.max(&now), counter);
+        let path = Rotation::path(&self.path, stamp.max(&now), counter);
         fs::rename(&self.path, &path)?;
         let keep = usize::try_from(settings.keep).unwrap_or(usize::MAX);
         // One that is being compressed is there under two names, and counts once.
-        let counters: BTreeSet<u64> = rotated.iter().map(|file| file.counter).chain([counter]).collect();
+        let counters: BTreeSet<u64> = rotated.iter().map(|(_, file)| file.counter).chain([counter]).collect();
         if keep > 0
             && let Some(oldest_kept) = counters.iter().nth_back(keep - 1)
         {
-            for old in rotated.iter().filter(|file| file.counter < *oldest_kept) {
+            for (old, _) in rotated.iter().filter(|(_, file)| file.counter < *oldest_kept) {
                 // It may be in somebody's hands; the next rotation tries again.
-                let _ = fs::remove_file(&old.path);
+                let _ = fs::remove_file(old);
             }
         }
         Ok(path)
@@ -164,37 +165,17 @@ impl LogFile {
     }
 }
 
-/// A rotated file: `<log>.<stamp>-<counter>`, perhaps with the ending of a compressor.
-#[derive(Debug)]
-pub(super) struct Rotated {
-    path: PathBuf,
-    stamp: String,
-    counter: u64,
-}
-
-/// The rotated files of a log, oldest first.
-fn rotated_files(log: &Path) -> io::Result<Vec<Rotated>> {
+/// The rotated files of a log, oldest first, packed ones included.
+fn rotated_files(log: &Path) -> io::Result<Vec<(PathBuf, Rotation)>> {
     let directory = match log.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let name = log.file_name().unwrap_or_default().to_string_lossy();
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let entry_name = entry.file_name();
-        let Some((stamp, counter)) = entry_name
-            .to_str()
-            .and_then(|entry| entry.strip_prefix(&*name)?.strip_prefix('.'))
-            .and_then(|rest| rest.split_once('-'))
-        else {
-            continue;
-        };
-        let digits = counter.split('.').next().unwrap_or_default();
-        if let (true, Ok(counter)) = (stamp.ends_with('Z'), digits.parse()) {
-            found.push(Rotated { path: entry.path(), stamp: stamp.to_owned(), counter });
-        }
+        found.extend(Rotation::of(log, &entry.file_name()).map(|rotation| (entry.path(), rotation)));
     }
-    found.sort_by_key(|rotated| rotated.counter);
+    found.sort_by_key(|(_, rotation)| rotation.counter);
     Ok(found)
 }
