@@ -20,7 +20,7 @@ use ov_engine::{Found, Input, Order, UnitReport};
 use ov_supervise::ShimEvent;
 use ov_sys::{Clock, Disk};
 use ov_types::api::{Acknowledged, Refusal};
-use ov_types::{EventKind, ExitStatus, Height, Moment, PlanId, RunId, UnitName};
+use ov_types::{EventKind, ExitStatus, Height, Moment, PlanId, Problem, RunId, UnitName};
 use ov_vault::{Machine, SignState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -132,6 +132,8 @@ pub(crate) struct Keeper {
     /// The machine on which a validator's key is used.
     here: Machine,
     senses: senses::Senses,
+    /// Why the configuration file as it is now could not be used.
+    refused: Option<Problem>,
 }
 
 /// What the keeper is made of.
@@ -173,6 +175,7 @@ impl Keeper {
             source,
             here: Machine::this(),
             senses: senses::Senses::default(),
+            refused: None,
         }
     }
 

@@ -349,11 +349,14 @@ impl Keeper {
         let shape = match self.source.shape(&*self.disk) {
             Ok(shape) => shape,
             Err(problem) => {
-                let problem = problem.state("the earlier configuration stays in force; nothing was changed");
+                let state = "the earlier configuration stays in force; nothing was changed, but a restart would fail";
+                let problem = problem.state(state);
                 self.refuse_configuration(&problem);
+                self.refused = Some(problem.clone());
                 return Ok(Err(Refusal { problem, exit_code: ExitCode::Configuration.number() }));
             }
         };
+        self.refused = None;
         let changes = ov_chains::diff(&self.shape, &shape);
         if changes.is_empty() {
             return Ok(Ok(ReloadReport::default()));

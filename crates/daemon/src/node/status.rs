@@ -23,7 +23,7 @@ impl Keeper {
         let mut names: Vec<&UnitName> = self.shape.units.keys().collect();
         names.sort_by_key(|name| (!name.is_main(), (*name).clone()));
         let plans = self.plans(false);
-        let problems = plans.iter().filter_map(|plan| problem_of(&plan.phase)).collect();
+        let problems = plans.iter().filter_map(|plan| problem_of(&plan.phase)).chain(self.refused.clone()).collect();
         Status {
             node: self.shape.name.clone(),
             home: self.shape.layout.home.display().to_string(),

@@ -169,12 +169,14 @@ fn a_bad_file_leaves_the_earlier_one_in_force_whole() {
     a_moment();
     assert_eq!(node.unit("main").pid, Some(main));
     assert_eq!(node.unit("helper").pid, Some(helper));
+    says(&ask_well(&node, &["status"]), &["problem:", "hme", "a restart would fail"]);
     // A file that vanished is no order to stop the node either.
     std::fs::remove_file(node.path("omnivisor.toml")).unwrap();
     assert_eq!(ask(&node, &["reload"]).code, 3);
     assert_eq!(node.unit("main").pid, Some(main));
     node.write_configuration(&node.configuration(&[], ""));
     wait_until("the helper to be gone", || !is_alive(helper));
+    assert_eq!(node.status().problems, []);
     node.stop();
 }
 
