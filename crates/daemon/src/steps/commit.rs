@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use ov_engine::StepCall;
-use ov_types::Problem;
 use ov_types::record::StepFacts;
+use ov_types::{Problem, counted};
 
 use super::keep::of_vault;
 use super::{Work, Workshop, state_at};
@@ -25,10 +25,13 @@ impl Work for Commit {
         let releases = ov_release::prune(&*shop.disk, &shop.layout(), keep_last, &protected)
             .map_err(|error| super::stage::of_release("remove old releases", &error).state(state_at(call)))?;
         let data = discard_kept_data(shop).map_err(|problem| problem.state(state_at(call)))?;
-        let releases = releases.len();
-        Ok(StepFacts::noted(format!(
-            "removed {snapshots} old snapshots, {releases} old releases, {data} old data folders"
-        )))
+        let removed = [(snapshots, "old snapshot"), (releases.len(), "old release"), (data, "old data folder")];
+        let removed = removed.into_iter().filter(|(number, _)| *number > 0);
+        let removed: Vec<String> = removed.map(|(number, noun)| counted(number, noun)).collect();
+        if removed.is_empty() {
+            return Ok(StepFacts::default());
+        }
+        Ok(StepFacts::noted(format!("removed {}", removed.join(", "))))
     }
 
     fn verify(&self, _: &Workshop, _: &StepCall) -> Result<(), Problem> {
