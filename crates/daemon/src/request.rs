@@ -260,7 +260,13 @@ pub const NO_SUCH_THING: &str = "OV-API-022";
 pub fn no_such_thing(what: &str, name: impl fmt::Display) -> Refusal {
     let problem = Problem::permanent(NO_SUCH_THING, format!("find {what} `{name}`"))
         .cause(format!("there is no {what} of that name"))
-        .state("nothing was done");
+        .state("nothing was done")
+        .hint(match what {
+            "plan" => "`omnivisor plan list --all` shows all there are",
+            "snapshot" => "`omnivisor snapshot list` shows all there are",
+            "release" => "`omnivisor release list` shows all there are",
+            _ => "",
+        });
     Refusal { problem, exit_code: ExitCode::Refused.number() }
 }
 
