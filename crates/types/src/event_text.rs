@@ -123,7 +123,7 @@ fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         EventKind::PlanAdded { plan } => {
             write!(f, "plan {}: go to {} {} (learned from {})", plan.id, plan.release, plan.trigger, plan.origin)
         }
-        EventKind::PlanBlocked { plan, problem } => write!(f, "plan {plan} waits, it failed to {problem}"),
+        EventKind::PlanBlocked { plan, problem } => write!(f, "plan {plan} waits: it failed to {problem}"),
         EventKind::StepStarted { plan, step, direction, attempt } => {
             let verb = if *direction == Direction::Forward { "begins" } else { "is being undone" };
             write!(f, "upgrade {plan}: {step} {verb}")?;
