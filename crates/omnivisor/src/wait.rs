@@ -4,12 +4,13 @@
 //! question every second makes good for those that are missed. A daemon that goes away is given time to come back,
 //! because upgrades outlive it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use ov_client::Since;
 use ov_types::api::{PlanPhase, PlanStatus};
 use ov_types::record::Outcome;
-use ov_types::{EventKind, ExitCode, PlanId};
+use ov_types::{Event, EventKind, ExitCode, PlanId};
 
 use crate::args::{Patience, WaitArgs};
 use crate::failure::Failure;
@@ -31,6 +32,8 @@ pub(crate) struct Wait<'a> {
     feed: Feed,
     patience: Patience,
     started_ms: u64,
+    /// The last event that came.
+    seen: Cell<Option<u64>>,
 }
 
 impl<'a> Wait<'a> {
@@ -44,7 +47,7 @@ impl<'a> Wait<'a> {
         let feed = Feed::open(session.home.clone(), Since::Newest);
         // Listening has begun with the first piece of news, or there is no daemon.
         let _ = feed.next(ASK_EVERY);
-        Self { session, feed, patience, started_ms: Console::monotonic_ms() }
+        Self { session, feed, patience, started_ms: Console::monotonic_ms(), seen: Cell::new(None) }
     }
 
     /// Waits until `over` has an answer. Tells events for which `is_about` holds.
@@ -58,7 +61,10 @@ impl<'a> Wait<'a> {
         let mut told_ms = self.started_ms;
         loop {
             match over() {
-                Ok(Some(answer)) => return Ok(answer),
+                Ok(Some(answer)) => {
+                    self.tell_rest(&is_about);
+                    return Ok(answer);
+                }
                 Ok(None) => away_since_ms = None,
                 Err(failure) if failure.is_daemon_away() => {
                     let now_ms = Console::monotonic_ms();
@@ -96,16 +102,30 @@ impl<'a> Wait<'a> {
         let mut has_told = false;
         let mut news = self.feed.next(pause);
         while let Some(piece) = news {
-            if let News::Event(event) = piece
-                && is_about(&event.kind)
-            {
-                let console = &self.session.console;
-                console.say(Tone::Faint, output::event(&event, &console.talk_look()).trim_end());
-                has_told = true;
+            if let News::Event(event) = piece {
+                self.seen.set(Some(event.index));
+                if is_about(&event.kind) {
+                    self.tell(&event);
+                    has_told = true;
+                }
             }
             news = self.feed.next(Duration::ZERO);
         }
         has_told
+    }
+
+    /// Tells what happened up to the end and has not come yet.
+    fn tell_rest(&self, is_about: &impl Fn(&EventKind) -> bool) {
+        self.tell_news(Duration::ZERO, is_about);
+        let Some(seen) = self.seen.get() else { return };
+        // The end is known all the same.
+        let rest = self.session.ask(|client| client.events(Since::After(seen))).unwrap_or_default();
+        rest.iter().filter(|event| is_about(&event.kind)).for_each(|event| self.tell(event));
+    }
+
+    fn tell(&self, event: &Event) {
+        let console = &self.session.console;
+        console.say(Tone::Faint, output::event(event, &console.talk_look()).trim_end());
     }
 
     /// Waits until a plan is over, shows how it ended, and says so in the exit code. `wanted` are the good ends.

@@ -223,9 +223,13 @@ fn waiting_for_an_upgrade_tells_how_it_goes_and_how_it_ended() {
         let kind =
             EventKind::UpgradeStarted { plan: PlanId(3), release: data::release("v2"), height: None, superseded: None };
         daemon.events(vec![Event { index: 1, at_ms: data::NOON_MS, kind }]);
+        // The stream stops here; what else happened up to the end is asked for.
+        let kind = EventKind::UpgradeTurnedBack { plan: PlanId(3), problem: because() };
+        daemon.on("GET /v1/events?since=1", 200, &[Event { index: 2, at_ms: data::NOON_MS, kind }]);
         let words: Vec<&str> = line.split(' ').collect();
         let run = daemon.run(&words);
         assert_eq!(run.code, code, "{line}: {run:?}");
+        assert!(run.err.ends_with("upgrade 3 turns back: failed to see the height move\n"), "{line}: {run:?}");
         assert!(run.out.starts_with("plan 3 to v2: ") && run.out.lines().count() == 1, "{line}: {run:?}");
         assert!(run.err.starts_with("it is ordered\n"), "{line}: {run:?}");
         assert!(run.err.contains("upgrade 3 to v2 starts"), "{line}: {run:?}");
