@@ -10,6 +10,7 @@ mod status;
 mod style;
 mod table;
 mod upgrade;
+mod wrap;
 
 pub(crate) use console::Console;
 pub(crate) use number::{Clock, one_line, printable, size, span};
@@ -17,12 +18,15 @@ pub(crate) use report::{doctor, event, release_list, snapshot_list};
 pub(crate) use status::{expected, height, plan_list, status, summary_line, trigger, unit_note, uptime};
 pub(crate) use style::{Style, Tone, importance_tone, unit_tone};
 pub(crate) use upgrade::{history, plan_phase, step_ribbon};
+pub(crate) use wrap::{hanging, wrap};
 
 /// What a view has to know besides its data.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
     /// Whether to use colours.
     pub(crate) style: Style,
+    /// How wide the terminal is; elsewhere lines are as long as they are.
+    pub(crate) columns: Option<usize>,
     /// The time it is, and how times are written.
     pub(crate) clock: Clock,
 }

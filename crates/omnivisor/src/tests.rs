@@ -12,7 +12,7 @@ pub(crate) mod sample {
     use crate::output::{Clock, Look, Style};
 
     pub(crate) fn look() -> Look {
-        Look { style: Style::new(false), clock: clock() }
+        Look { style: Style::new(false), columns: None, clock: clock() }
     }
 
     pub(crate) fn clock() -> Clock {

@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output::{Console, Look, Style, Tone, one_line};
+use crate::output::{Console, Look, Style, Tone, one_line, wrap};
 
 const COLUMNS_MAX: usize = 80;
 const INDENT: usize = 3;
@@ -52,7 +52,7 @@ impl<'a> Teller<'a> {
 
     /// How the results of other commands look here.
     pub(super) fn look(&self) -> Look {
-        self.console.look()
+        Look { columns: Some(COLUMNS_MAX - 2 * INDENT), ..self.console.look() }
     }
 
     /// A heading with what is about to happen.
@@ -152,25 +152,6 @@ fn speaks_utf8() -> bool {
     said.is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
 }
 
-/// Words in lines of at most so many columns; a word that is longer has a line of its own.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines
-            .last_mut()
-            .filter(|line| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= columns);
-        match last {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 /// A length of time with the digits that matter.
 pub(super) fn time(ns: u64) -> String {
     let (us, ms) = (ns / 1_000, ns / 1_000_000);
@@ -184,13 +165,6 @@ pub(super) fn time(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_wrapped() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("a very-long-word b", 5), ["a", "very-long-word", "b"]);
-        assert_eq!(wrap("", 5), [""]);
-    }
 
     #[test]
     fn times_have_the_digits_that_matter() {

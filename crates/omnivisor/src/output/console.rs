@@ -3,10 +3,12 @@
 //! A reader who went away (`omnivisor events | head`) ends the program quietly; any other failure to write is told.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 
 use jiff::tz::TimeZone;
 use ov_sys::{Clock as _, RealClock};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
 use super::{Clock, Look, Style, Tone};
@@ -18,7 +20,8 @@ use crate::failure::Failure;
 pub(crate) struct Console {
     /// Whether results are JSON.
     pub(crate) json: bool,
-    quiet: bool,
+    /// Whether there is no talk.
+    pub(crate) quiet: bool,
     results: Style,
     talk: Style,
     zone: TimeZone,
@@ -55,12 +58,13 @@ impl Console {
 
     /// How results look now.
     pub(crate) fn look(&self) -> Look {
-        Look { style: self.results, clock: Clock { now_ms: Self::now_ms(), zone: self.zone.clone() } }
+        let clock = Clock { now_ms: Self::now_ms(), zone: self.zone.clone() };
+        Look { style: self.results, columns: columns(io::stdout()), clock }
     }
 
     /// How talk looks now.
     pub(crate) fn talk_look(&self) -> Look {
-        Look { style: self.talk, ..self.look() }
+        Look { style: self.talk, columns: columns(io::stderr()), ..self.look() }
     }
 
     /// Writes a result: as JSON if that is wanted, else as `human` shows it.
@@ -121,4 +125,9 @@ impl Console {
     pub(crate) fn is_interactive() -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
+}
+
+/// How wide a terminal is. One that does not know its size says zero.
+fn columns(stream: impl AsFd) -> Option<usize> {
+    tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }

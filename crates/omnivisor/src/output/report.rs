@@ -7,7 +7,7 @@ use ov_types::{Event, Severity, counted};
 
 use super::style::{importance_tone, severity_tone};
 use super::table::{Cell, Table};
-use super::{Look, Tone, one_line, size};
+use super::{Look, Tone, hanging, one_line, size};
 
 /// One event as one line with its line end.
 pub(crate) fn event(event: &Event, look: &Look) -> String {
@@ -26,9 +26,11 @@ pub(crate) fn doctor(report: &DoctorReport, look: &Look) -> String {
     for finding in findings {
         let mark = look.style.paint(severity_tone(finding.severity), format!("{:<7}", word(finding.severity)));
         let id = look.style.paint(Tone::Strong, format!("{:<width$}", one_line(&finding.id)));
-        let _ = writeln!(text, "{mark} {id}  {}: {}", one_line(&finding.subject), one_line(&finding.message));
+        let message = one_line(&format!("{}: {}", finding.subject, finding.message));
+        let _ = writeln!(text, "{mark} {id}  {}", hanging(&message, 10 + width, 8, look));
         if !finding.fix.is_empty() {
-            let _ = writeln!(text, "        {} {}", look.style.paint(Tone::Faint, "next:"), one_line(&finding.fix));
+            let fix = hanging(&one_line(&finding.fix), 14, 14, look);
+            let _ = writeln!(text, "        {} {fix}", look.style.paint(Tone::Faint, "next:"));
         }
     }
     let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
@@ -70,7 +72,7 @@ pub(crate) fn release_list(releases: &[ReleaseStatus], look: &Look) -> String {
             release.source.clone().unwrap_or_default().into(),
         ]);
     }
-    table.render(look.style)
+    table.render(look)
 }
 
 /// `omnivisor snapshot list`.
@@ -90,5 +92,5 @@ pub(crate) fn snapshot_list(snapshots: &[SnapshotStatus], look: &Look) -> String
             snapshot.reason.clone().into(),
         ]);
     }
-    table.render(look.style)
+    table.render(look)
 }

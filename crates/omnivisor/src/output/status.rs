@@ -7,7 +7,7 @@ use ov_types::{FailurePolicy, Problem, Trigger};
 
 use super::style::unit_tone;
 use super::table::{Cell, Table};
-use super::{Clock, Look, Tone, one_line, plan_phase, span};
+use super::{Clock, Look, Tone, hanging, one_line, plan_phase, span};
 
 /// `omnivisor status`.
 pub(crate) fn status(status: &Status, look: &Look) -> String {
@@ -28,7 +28,8 @@ pub(crate) fn status(status: &Status, look: &Look) -> String {
 fn header(status: &Status, look: &Look) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "{} {}", look.style.paint(Tone::Faint, format!("{name:<8}")), one_line(&value));
+        let value = hanging(&one_line(&value), 9, 9, look);
+        let _ = writeln!(text, "{} {value}", look.style.paint(Tone::Faint, format!("{name:<8}")));
     };
     line("node", format!("{} ({}) in {}", status.node, status.chain, status.home));
     let daemon = &status.daemon;
@@ -72,7 +73,7 @@ fn units(units: &[UnitStatus], look: &Look) -> String {
             unit_note(unit).into(),
         ]);
     }
-    table.render(look.style)
+    table.render(look)
 }
 
 /// How long the present process has been running.
@@ -121,7 +122,7 @@ pub(crate) fn plan_list(plans: &[PlanStatus], look: &Look) -> String {
             Cell::new(tone, phase),
         ]);
     }
-    table.render(look.style)
+    table.render(look)
 }
 
 /// When a plan is due.
@@ -148,11 +149,12 @@ fn policy(policy: FailurePolicy) -> &'static str {
 }
 
 fn problem(problem: &Problem, look: &Look) -> String {
-    let headline = one_line(&format!("failed to {problem}"));
-    let mut text = format!("{} {headline} [{}]\n", look.style.paint(Tone::Bad, "problem:"), one_line(&problem.code));
+    let headline = hanging(&one_line(&format!("failed to {problem} [{}]", problem.code)), 9, 9, look);
+    let mut text = format!("{} {headline}\n", look.style.paint(Tone::Bad, "problem:"));
     for (name, value) in [("state:", &problem.state), ("next:", &problem.hint)] {
         if !value.is_empty() {
-            let _ = writeln!(text, "  {} {}", look.style.paint(Tone::Faint, format!("{name:<6}")), one_line(value));
+            let value = hanging(&one_line(value), 9, 9, look);
+            let _ = writeln!(text, "  {} {value}", look.style.paint(Tone::Faint, format!("{name:<6}")));
         }
     }
     text

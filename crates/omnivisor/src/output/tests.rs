@@ -10,17 +10,17 @@ use crate::tests::sample;
 fn status_shows_node_units_plans_and_problems() {
     let expected = "\
 node     alpha (generic) in /srv/alpha
-daemon   1.0.0, process 4242, took over 3d 4h ago (2026-11-17 08:00:00)
+daemon   1.0.0, process 4242, took over 3d4h ago (2026-11-17 08:00:00)
 release  v1
-height   1234600, moved 2s ago, 3600 blocks/h
+height   1234600, moved 2.3s ago, 3600 blocks/h
 
-UNIT      STATE        PROCESS  FOR    LAUNCHES  HEALTH  LAST EXIT    NOTE
-main      ready        4250     2h 3m  1         good    -            -
-backup    backing-off  -        -      7         -       exit code 1  launched again in 12s
-uploader  parked       -        -      9         -       signal 11    ended 5 times within 1m, last with signal 11
+UNIT      STATE        PROCESS  FOR   LAUNCHES  HEALTH  LAST EXIT    NOTE
+main      ready        4250     2h3m  1         good    -            -
+backup    backing-off  -        -     7         -       exit code 1  launched again in 12s
+uploader  parked       -        -     9         -       signal 11    ended 5 times within 1m, last with signal 11
 
-PLAN  RELEASE  WHEN            EXPECTED              ON FAILURE  FROM      PHASE
-3     v2       height 1240000  in 1h 30m (13:30:00)  rollback    a person  armed
+PLAN  RELEASE  WHEN            EXPECTED             ON FAILURE  FROM      PHASE
+3     v2       height 1240000  in 1h30m (13:30:00)  rollback    a person  armed
 
 problem: failed to keep unit uploader up: signal 11 [OV-UNIT-004]
   state: node `alpha` still runs v1
@@ -39,7 +39,7 @@ fn a_node_of_which_little_is_known_is_shown_too() {
     let text = super::status(&status, &sample::look());
     assert!(text.contains("release  none is current\nheight   not known\n"), "{text}");
     assert!(
-        text.ends_with("UNIT  STATE  PROCESS  FOR    LAUNCHES  HEALTH\nmain  ready  4250     2h 3m  1         good\n")
+        text.ends_with("UNIT  STATE  PROCESS  FOR   LAUNCHES  HEALTH\nmain  ready  4250     2h3m  1         good\n")
     );
 }
 
@@ -54,8 +54,8 @@ fn plans_show_how_far_they_are() {
             PlanPhase::Forward { step: Step::Stage, attempt: 4, problem: because },
             "stage, attempt 4, failed to keep unit uploader up: signal 11",
         ),
-        (ended(Outcome::Committed), "committed 1m ago, no process for 8 ms"),
-        (ended(Outcome::RolledBack), "rolled back 1m ago, no process for 8 ms"),
+        (ended(Outcome::Committed), "committed 1m ago, no process for 8ms"),
+        (ended(Outcome::RolledBack), "rolled back 1m ago"),
     ] {
         let ended_ms = Some(sample::NOON_MS - 60_000);
         let plan = PlanStatus { phase, ended_ms, gap_ms: Some(8), ..sample::plan() };
@@ -152,7 +152,7 @@ fn the_history_is_told_as_sentences() {
 NUMBER  TIME                 PLAN  WHAT
 41      2026-11-20 12:00:00  3     plan to go to v2, height 1240000, learned from a person
 42      2026-11-20 12:00:00  3     triggered at height 1240000
-43      2026-11-20 12:00:00  3     start done: process 99, no process for 9 ms
+43      2026-11-20 12:00:00  3     start done: process 99, no process for 9ms
 44      2026-11-20 12:00:00  3     committed
 45      2026-11-20 12:00:00  -     main ended unseen
 ";

@@ -26,7 +26,9 @@ pub(crate) fn plan_phase(status: &PlanStatus, clock: &Clock) -> (Tone, String) {
         PlanPhase::NeedsOperator { because } => (Tone::Bad, format!("needs an operator: failed to {because}")),
         PlanPhase::Ended { outcome, because } => {
             let when = status.ended_ms.map(|at| format!(" {}", clock.relative(at))).unwrap_or_default();
-            let gap = status.gap_ms.map(|gap| format!(", no process for {}", span(gap))).unwrap_or_default();
+            // Measured on the way forward: of one that turned back it says too little.
+            let gap = status.gap_ms.filter(|_| *outcome == Outcome::Committed);
+            let gap = gap.map(|gap| format!(", no process for {}", span(gap))).unwrap_or_default();
             let why = because.as_ref().map(|problem| format!(", failed to {problem}")).unwrap_or_default();
             (outcome_tone(*outcome), format!("{}{when}{gap}{why}", outcome_word(*outcome)))
         }
@@ -89,7 +91,7 @@ pub(crate) fn history(entries: &[HistoryEntry], look: &Look) -> String {
             Cell::new(tone, what),
         ]);
     }
-    table.render(look.style)
+    table.render(look)
 }
 
 fn sentence(record: &Record, clock: &Clock) -> (Tone, String) {
@@ -132,7 +134,7 @@ fn upgrade_sentence(record: &Record, clock: &Clock) -> (Tone, String) {
             let gap = facts.gap_ms.map(|gap| format!(", no process for {}", span(gap))).unwrap_or_default();
             (Tone::Good, format!("{step} {verb}{note}{gap}"))
         }
-        Record::StepFailed { step, problem, .. } => (Tone::Bad, format!("{step} failed to {problem}")),
+        Record::StepFailed { step, problem, .. } => (Tone::Bad, format!("{step}: failed to {problem}")),
         Record::Armed { .. } => (Tone::Strong, "armed".to_owned()),
         Record::Triggered { height, .. } => {
             (Tone::Strong, format!("triggered{}", height.map(|h| format!(" at height {h}")).unwrap_or_default()))

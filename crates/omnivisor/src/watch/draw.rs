@@ -96,8 +96,15 @@ fn draw_top(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         span(model, Tone::Faint, &format!("  {}  ", status.chain)),
         span(model, Tone::Strong, release),
     ]);
-    frame.render_widget(Paragraph::new(left), area);
-    frame.render_widget(Paragraph::new(daemon_line(model)).alignment(Alignment::Right), area);
+    let right = daemon_line(model);
+    let has_room = left.width() + 2 + right.width() <= usize::from(area.width);
+    let is_calm = model.stale_ms().is_none() && !status.daemon.stopping;
+    if has_room || is_calm {
+        frame.render_widget(Paragraph::new(left), area);
+    }
+    if has_room || !is_calm {
+        frame.render_widget(Paragraph::new(right).alignment(Alignment::Right), area);
+    }
     let second = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let height = format!("height {}", output::height(status));
     frame.render_widget(Paragraph::new(Line::from(span(model, Tone::Plain, &height))), second);

@@ -36,14 +36,14 @@ fn drawn(model: &Model, width: u16, height: u16) -> String {
 #[test]
 fn a_node_with_an_armed_upgrade() {
     let expected = "\
-alpha  generic  v1                                                           daemon 1.0.0, 3d 4h
-height 1234600, moved 2s ago, 3600 blocks/h
+alpha  generic  v1                                                            daemon 1.0.0, 3d4h
+height 1234600, moved 2.3s ago, 3600 blocks/h
 unit     state       process  for      runs
-main     ready       4250     2h 3m    1    healthy
+main     ready       4250     2h3m     1    healthy
 backup   backing-off                   7    launched again in 12s
 uploader parked                        9    ended 5 times within 1m, last with signal 11
 ─ next upgrade ─────────────────────────────────────────────────────────────────────────────────
-v2 at height 1240000  armed  in 1h 30m (13:30:00)  5400 blocks to go
+v2 at height 1240000  armed  in 1h30m (13:30:00)  5400 blocks to go
 ✓stage ✓examine ·recheck ·stop ·keep ·switch ·migrate ·start ·prove ·commit
 ! failed to keep unit uploader up: signal 11; next: omnivisor logs uploader
 ─ events ───────────────────────────────────────────────────────────────────────────────────────
@@ -61,10 +61,10 @@ q leave   ? help   ↑↓ scroll   Tab units/events
 #[test]
 fn the_smallest_terminal_shows_every_part() {
     let expected = "\
-alpha  generic  v1                       daemon 1.0.0, 3d 4h
-height 1234600, moved 2s ago, 3600 blocks/h
+alpha  generic  v1                        daemon 1.0.0, 3d4h
+height 1234600, moved 2.3s ago, 3600 blocks/h
 unit     state       process  for      runs
-main     ready       4250     2h 3m    1    healthy
+main     ready       4250     2h3m     1    healthy
 backup   backing-off                   7    launched again i
 uploader parked                        9    ended 5 times wi
 ─ next upgrade ─────────────────────────────────────────────
@@ -79,6 +79,15 @@ v2 at height 1240000  switch
 q leave   ? help   ↑↓ scroll   Tab units/events
 ";
     assert_eq!(drawn(&model(in_step(Step::Switch)), 60, 16), expected);
+}
+
+#[test]
+fn a_top_line_without_room_shows_what_matters_more() {
+    let mut model = model(sample::status());
+    let first = |model: &Model| drawn(model, 30, 16).lines().next().unwrap().to_owned();
+    assert_eq!(first(&model), "alpha  generic  v1");
+    model.status.daemon.stopping = true;
+    assert_eq!(first(&model), "        the daemon is stopping");
 }
 
 #[test]
@@ -120,7 +129,7 @@ fn without_a_daemon_the_age_of_what_is_shown_is_told() {
     model.lost = Some(Failure::not_running(std::path::Path::new("/srv/alpha")).to_string());
     model.clock.now_ms += 90_000;
     let text = drawn(&model, 96, 20);
-    assert!(text.lines().next().unwrap().ends_with("no daemon; as of 1m 30s ago"), "{text}");
+    assert!(text.lines().next().unwrap().ends_with("no daemon; as of 1m30s ago"), "{text}");
 }
 
 #[test]
