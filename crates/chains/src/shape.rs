@@ -118,9 +118,14 @@ impl HomeLayout {
         self.state.join("events")
     }
 
+    /// One folder per unit.
+    pub fn units(&self) -> PathBuf {
+        self.state.join("units")
+    }
+
     /// What the shim of a unit keeps.
     pub fn unit(&self, unit: &UnitName) -> PathBuf {
-        self.state.join("units").join(unit)
+        self.units().join(unit)
     }
 
     /// Where the output of a unit goes unless it is told otherwise.

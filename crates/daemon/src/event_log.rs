@@ -25,6 +25,12 @@ use store::Store;
 /// Events that are kept in memory, and hence can be asked for.
 pub const EVENTS_KEPT_MAX: usize = 4_096;
 
+/// The events in `directory`, as far as they are kept, for whoever has no daemon to ask. What a daemon writes
+/// meanwhile may be missing.
+pub(crate) fn kept(disk: &dyn Disk, directory: &Path) -> io::Result<VecDeque<Event>> {
+    store::read(disk, directory).map(|(events, _)| events)
+}
+
 /// The events of a node. Written by the task that owns the node, read by everybody.
 pub struct EventLog {
     inner: Mutex<Inner>,

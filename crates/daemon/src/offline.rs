@@ -1,24 +1,54 @@
 //! What can be learned of a node without a daemon: for commands of a person whose daemon is down.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ov_chains::{ConfigError, NodeShape};
+use ov_chains::ConfigError;
+use ov_chains::shape::HomeLayout;
 use ov_engine::Ledger;
 use ov_journal::{JournalError, Parsed};
 use ov_sys::{Disk, RealClock, RealDisk};
 use ov_types::api::{DoctorReport, HistoryEntry};
-use ov_types::{PlanId, Record, ReleaseName};
+use ov_types::{Event, PlanId, Record, ReleaseName, UnitName};
 use ov_vault::SignState;
 
 use crate::doctor::Depth;
 use crate::steps::Workshop;
+use crate::{event_log, units};
 
-/// What the journal in a node's state directory says. Safe beside a daemon that writes it.
-pub fn history(shape: &NodeShape, plan: Option<PlanId>, since: Option<u64>) -> Result<Vec<HistoryEntry>, JournalError> {
-    history_in(&RealDisk, &shape.layout.journal(), plan, since)
+/// What the journal of a node says. Safe beside a daemon that writes it, and of use without a configuration.
+pub fn history(home: &Path, plan: Option<PlanId>, since: Option<u64>) -> Result<Vec<HistoryEntry>, JournalError> {
+    history_in(&RealDisk, &HomeLayout::of_home(home).journal(), plan, since)
+}
+
+/// The events after this number, as far as they are kept.
+pub fn events(home: &Path, since: u64) -> io::Result<Vec<Event>> {
+    let mut events = event_log::kept(&RealDisk, &HomeLayout::of_home(home).events())?;
+    events.retain(|event| event.index > since);
+    Ok(events.into())
+}
+
+/// The units of which something runs, each with its process where that is known.
+pub fn running(home: &Path) -> io::Result<Vec<(UnitName, Option<u32>)>> {
+    let layout = HomeLayout::of_home(home);
+    let names = match RealDisk.list(&layout.units()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        names => names?,
+    };
+    let running = |name: OsString| {
+        let unit = UnitName::new(name.into_string().ok()?).ok()?;
+        let run = units::living_run(&layout.unit(&unit))?;
+        let process = run.pid.zip(run.start_ticks);
+        let process = process.filter(|(pid, started)| ov_sys::host::is_alive(*pid, *started).unwrap_or(true));
+        Some((unit, process.map(|(pid, _)| pid)))
+    };
+    let mut found: Vec<_> = names.into_iter().filter_map(running).collect();
+    found.sort_by_key(|(unit, _)| (!unit.is_main(), unit.clone()));
+    Ok(found)
 }
 
 pub(crate) fn history_in(
@@ -44,7 +74,7 @@ pub(crate) fn history_in(
 pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>) -> Result<DoctorReport, ConfigError> {
     let shape = ov_chains::load(&RealDisk, home, config)?;
     let records: Vec<Record> =
-        history(&shape, None, None).unwrap_or_default().into_iter().map(|entry| entry.record).collect();
+        history(home, None, None).unwrap_or_default().into_iter().map(|entry| entry.record).collect();
     let ledger = Ledger::fold(&records).unwrap_or_default();
     let shop = Workshop {
         disk: Arc::new(RealDisk),

@@ -25,7 +25,7 @@ use crate::crash_points::CrashPoint;
 use mailbox::{Inbox, Mailbox, mailbox};
 
 pub(crate) use accounts::user_id;
-pub(crate) use find::{Discovered, discover, may_run, status_of};
+pub(crate) use find::{Discovered, discover, living_run, may_run, status_of};
 pub use guard::doubt_about_signing;
 pub(crate) use guard::{Exposure, exposure, told, what_is_signed};
 pub(crate) use launch::log_settings;

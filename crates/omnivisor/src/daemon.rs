@@ -3,25 +3,54 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ov_client::Since;
 use ov_daemon::{ConfigurationFile, Ended, RunOptions, offline};
 use ov_types::api::{DoctorReport, HistoryEntry};
-use ov_types::{ExitCode, PlanId, Problem, ReleaseName};
+use ov_types::{Event, ExitCode, PlanId, Problem, ReleaseName, UnitName};
+use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
+use crate::output::Console;
+use crate::session::Session;
 
 /// The journal of a node whose daemon is down.
 pub(crate) fn history(home: &Path, plan: Option<PlanId>, since: Option<u64>) -> Result<Vec<HistoryEntry>, Failure> {
-    let shape = ov_chains::load(&ov_sys::RealDisk, home, None)
-        .map_err(|error| Failure::new(ExitCode::Configuration, error.problem()))?;
-    offline::history(&shape, plan, since).map_err(|error| {
+    offline::history(home, plan, since).map_err(|error| {
         let problem = Problem::permanent("OV-JRN-001", "read the journal").because(&error).hint(error.hint());
-        Failure::new(ExitCode::Damaged, problem)
+        Failure::new(ExitCode::Damaged, problem.state("nothing was changed"))
     })
+}
+
+/// The events of a node whose daemon is down.
+pub(crate) fn events(home: &Path, since: Since) -> Result<Vec<Event>, Failure> {
+    let since = match since {
+        Since::Oldest => 0,
+        Since::After(index) => index,
+        Since::Newest => u64::MAX,
+    };
+    offline::events(home, since).map_err(|error| Failure::file("read the events of", home, &error))
+}
+
+/// What runs of a node whose daemon is down, as a sentence.
+pub(crate) fn running(home: &Path) -> String {
+    let Ok(units) = offline::running(home) else {
+        return "a unit that runs goes on running, but nobody looks after it".to_owned();
+    };
+    let told = |(unit, pid): &(UnitName, Option<u32>)| match pid {
+        Some(pid) => format!("{unit} (process {pid})"),
+        None => format!("{unit} (what is left of it)"),
+    };
+    let told: Vec<String> = units.iter().map(told).collect();
+    match told.as_slice() {
+        [] => "nothing of the node runs".to_owned(),
+        [unit] => format!("{unit} goes on running, but nobody looks after it"),
+        units => format!("{} go on running, but nobody looks after them", units.join(", ")),
+    }
 }
 
 /// The doctor's report on a node whose daemon is down.
 pub(crate) fn doctor(home: &Path, release: Option<&ReleaseName>) -> Result<DoctorReport, Failure> {
-    offline::doctor(home, None, release).map_err(|error| Failure::new(ExitCode::Configuration, error.problem()))
+    offline::doctor(home, None, release).map_err(|error| Failure::configuration(&error))
 }
 
 /// Stages the first release of a node whose configuration was just written, and makes it the current one.

@@ -4,12 +4,28 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::path::Path;
 
+use ov_chains::ConfigError;
 use ov_types::api::Refusal;
 use ov_types::{ExitCode, Problem};
 
-use crate::output::{Style, Tone, one_line};
+use crate::daemon;
+use crate::output::{Look, Tone, hanging, one_line};
+
+/// The state after a command that did not begin.
+const NOTHING_DONE: &str = "nothing was done; a unit that runs goes on running";
+
+/// What helps against an error of the system, where that can be told.
+fn remedy(error: &(dyn Error + 'static)) -> &'static str {
+    match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::PermissionDenied) => "do it as the user to whom the home belongs, or as root",
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => "make room on that disk",
+        Some(io::ErrorKind::ReadOnlyFilesystem) => "see why the file system is read-only: `dmesg` may tell",
+        _ => "",
+    }
+}
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -25,18 +41,40 @@ impl Failure {
 
     /// The command line asks for something that makes no sense.
     pub(crate) fn usage(summary: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(ExitCode::Usage, Problem::permanent("OV-CLI-001", summary).hint(hint))
+        Self::new(ExitCode::Usage, Problem::permanent("OV-CLI-001", summary).state(NOTHING_DONE).hint(hint))
+    }
+
+    /// The command line is none: what clap says of it.
+    pub(crate) fn command_line(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("For more"));
+        let (usage, causes): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("Usage:"));
+        let hint = usage.first().copied().unwrap_or("`omnivisor --help` lists the commands");
+        let failure = Self::usage("understand the command line", hint);
+        causes.into_iter().fold(failure, |mut failure, cause| {
+            failure.refusal.problem.causes.push(cause.trim_start_matches("error: ").to_owned());
+            failure
+        })
+    }
+
+    /// What the configuration says cannot be used.
+    pub(crate) fn configuration(error: &ConfigError) -> Self {
+        Self::new(ExitCode::Configuration, error.problem().state(NOTHING_DONE))
     }
 
     /// A result could not be written.
     pub(crate) fn output(error: &(dyn Error + 'static)) -> Self {
-        Self::new(ExitCode::Failed, Problem::transient("OV-CLI-002", "write the result").because(error))
+        Self::new(
+            ExitCode::Failed,
+            Problem::transient("OV-CLI-002", "write the result").because(error).state("what was asked was done"),
+        )
     }
 
     /// A file of the host could not be read or written.
     pub(crate) fn file(what: &str, path: &Path, error: &(dyn Error + 'static)) -> Self {
         let summary = format!("{what} {}", path.display());
-        Self::new(ExitCode::Failed, Problem::transient("OV-CLI-003", summary).because(error))
+        let problem = Problem::transient("OV-CLI-003", summary).because(error).state("the node was not touched");
+        Self::new(ExitCode::Failed, problem.hint(remedy(error)))
     }
 
     /// There is no node here.
@@ -44,6 +82,7 @@ impl Failure {
         let summary = format!("find a node in {}", home.display());
         let problem = Problem::permanent("OV-CLI-004", summary)
             .cause("there is no omnivisor.toml, here or in a folder above")
+            .state(NOTHING_DONE)
             .hint("name the node's home with --home or OMNIVISOR_HOME, or make one with `omnivisor init`");
         Self::new(ExitCode::Configuration, problem)
     }
@@ -52,9 +91,18 @@ impl Failure {
     pub(crate) fn not_running(home: &Path) -> Self {
         let summary = format!("reach the daemon of {}", home.display());
         let problem = Problem::transient("OV-CLI-005", summary)
-            .state("a unit that runs goes on running, but nobody looks after it")
+            .state(daemon::running(home))
             .hint(format!("start it with `omnivisor run --home {}`", home.display()));
         Self::new(ExitCode::NotRunning, problem)
+    }
+
+    /// There may be a daemon, but it cannot be asked.
+    pub(crate) fn connect(error: &(dyn Error + 'static)) -> Self {
+        let problem = Problem::transient("OV-CLI-014", "ask the daemon")
+            .because(error)
+            .state("it was not asked for anything; the node was not touched")
+            .hint(error.source().map_or("", remedy));
+        Self::new(ExitCode::Failed, problem)
     }
 
     /// The daemon's answer did not come, or is none.
@@ -114,12 +162,14 @@ impl Failure {
     }
 
     /// For people.
-    pub(crate) fn as_text(&self, style: Style) -> String {
-        let problem = self.problem();
-        let mut text = format!("{} failed to {}\n", style.paint(Tone::Bad, "error:"), one_line(&problem.summary));
+    pub(crate) fn as_text(&self, look: &Look) -> String {
+        let (problem, style) = (self.problem(), look.style);
+        let summary = hanging(&format!("failed to {}", one_line(&problem.summary)), 7, 11, look);
+        let mut text = format!("{} {summary}\n", style.paint(Tone::Bad, "error:"));
         let mut line = |name: &str, value: &str| {
             if !value.is_empty() {
-                let _ = writeln!(text, "  {} {}", style.paint(Tone::Faint, format!("{name:<8}")), one_line(value));
+                let value = hanging(&one_line(value), 11, 11, look);
+                let _ = writeln!(text, "  {} {value}", style.paint(Tone::Faint, format!("{name:<8}")));
             }
         };
         for cause in &problem.causes {
@@ -157,7 +207,7 @@ mod tests {
             .hint("omnivisor upgrade prepare v2 --from PATH");
         let failure = Failure::new(ExitCode::Refused, problem);
         assert_eq!(
-            failure.as_text(Style::new(false)),
+            failure.as_text(&crate::tests::sample::look()),
             "error: failed to add the plan\n  because: release v2 is not staged\n  because: no such folder\n  \
              state:   node `a` still runs v1; nothing was changed\n  next:    omnivisor upgrade prepare v2 --from \
              PATH\n  code:    OV-UPG-012, exit code 7\n"

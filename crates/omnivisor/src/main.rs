@@ -74,10 +74,17 @@ fn command_line(words: Vec<OsString>) -> ExitCode {
 }
 
 fn obey(words: Vec<OsString>) -> ov_types::ExitCode {
+    // Told apart by hand, since the words may be such that nothing can be read from them.
+    let wants_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let arguments =
         args::command().try_get_matches_from(words).and_then(|matches| args::Arguments::from_arg_matches(&matches));
     let arguments = match arguments {
         Ok(arguments) => arguments,
+        Err(error) if wants_json && error.use_stderr() => {
+            let failure = failure::Failure::command_line(&error);
+            output::Console::tell(&failure.as_json());
+            return failure.exit();
+        }
         Err(error) => {
             // A closed terminal is no reason to fail: there is nobody to tell.
             let _ = error.print();

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use ov_chains::NodeShape;
 use ov_client::{Client, ClientError};
 use ov_sys::{Disk as _, RealDisk, durable};
-use ov_types::ExitCode;
 
 use crate::failure::Failure;
 use crate::home;
@@ -32,7 +31,7 @@ impl Session {
     pub(crate) fn shape(&self) -> Result<NodeShape, Failure> {
         ov_chains::load(&RealDisk, &self.home, None).map_err(|error| {
             if durable::exists(&RealDisk, &self.home.join(home::CONFIGURATION)).unwrap_or(true) {
-                Failure::new(ExitCode::Configuration, error.problem())
+                Failure::configuration(&error)
             } else {
                 Failure::no_node(&self.home)
             }
@@ -52,6 +51,7 @@ pub(crate) fn failure(home: &Path, error: ClientError) -> Failure {
         ClientError::Refused(refusal) => Failure::from(*refusal),
         ClientError::NotRunning { .. } if is_home(home) => Failure::not_running(home),
         ClientError::NotRunning { .. } => Failure::no_node(home),
+        ClientError::Connect { .. } => Failure::connect(&error),
         error => Failure::talk(exit, &error),
     }
 }

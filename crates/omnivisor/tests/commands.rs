@@ -161,6 +161,17 @@ fn wrong_command_lines_end_with_the_code_for_them() {
         assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{arguments:?}");
         assert!(!ended.err.is_empty(), "{arguments:?}");
     }
+    for (arguments, cause) in [
+        (&["--json"][..], "'omnivisor' requires a subcommand"),
+        (&["status", "--bogus", "--json"], "unexpected argument '--bogus' found"),
+        (&["plan", "cancel", "three", "--json"], "invalid value 'three'"),
+    ] {
+        let ended = run_in(home.path(), arguments);
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{arguments:?}");
+        let refusal: Refusal = serde_json::from_str(&ended.err).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+        assert_eq!((refusal.exit_code, refusal.problem.code.as_str()), (2, "OV-CLI-001"), "{arguments:?}");
+        assert!(refusal.problem.causes[0].starts_with(cause), "{:?}", refusal.problem);
+    }
     for arguments in [&["--help"][..], &["plan", "add", "--help"], &["--version"]] {
         let ended = run_in(home.path(), arguments);
         assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{arguments:?}");

@@ -25,7 +25,6 @@ const PRIVATE: u32 = 0o600;
 const PRIVATE_DIRECTORY: u32 = 0o700;
 
 /// What was on disk.
-#[derive(Default)]
 pub(super) struct Found {
     /// Every event that could be read, by rising index.
     pub(super) events: VecDeque<Event>,
@@ -53,20 +52,12 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn open(disk: Arc<dyn Disk>, directory: &Path) -> io::Result<(Self, Found)> {
         durable::make_directories(&*disk, directory, PRIVATE_DIRECTORY)?;
-        let mut found = Found { reserved: read_reservation(&*disk, &directory.join("reserved"))?, ..Found::default() };
-        read_events(&*disk, &directory.join("previous.ndjson"), &mut found.events)?;
-        let len = read_events(&*disk, &directory.join("current.ndjson"), &mut found.events)?;
+        let reserved = read_reservation(&*disk, &directory.join("reserved"))?;
+        let (events, len) = read(&*disk, directory)?;
+        let found = Found { events, reserved };
         let written = found.events.back().map_or(0, |event| event.index);
-        let store = Self {
-            disk,
-            directory: directory.to_owned(),
-            tail: None,
-            len,
-            written,
-            reserved: found.reserved,
-            lost: 0,
-            waiting: 0,
-        };
+        let store =
+            Self { disk, directory: directory.to_owned(), tail: None, len, written, reserved, lost: 0, waiting: 0 };
         Ok((store, found))
     }
 
@@ -132,6 +123,14 @@ impl Store {
     fn current(&self) -> PathBuf {
         self.directory.join("current.ndjson")
     }
+}
+
+/// Every event on disk, and the length of the current file.
+pub(super) fn read(disk: &dyn Disk, directory: &Path) -> io::Result<(VecDeque<Event>, u64)> {
+    let mut events = VecDeque::new();
+    read_events(disk, &directory.join("previous.ndjson"), &mut events)?;
+    let len = read_events(disk, &directory.join("current.ndjson"), &mut events)?;
+    Ok((events, len))
 }
 
 /// Adds the events of a file, and returns its length. What is no event, or does not rise, is left out.

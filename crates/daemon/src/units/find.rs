@@ -55,6 +55,12 @@ pub(crate) fn may_run(directory: &Path) -> bool {
     shim_lives(directory) || ov_supervise::orphans(directory).is_ok_and(|orphans| !orphans.is_empty())
 }
 
+/// The last run of a unit if something of it lives, as the record tells: nobody is asked.
+pub(crate) fn living_run(directory: &Path) -> Option<RunRecord> {
+    let run = ov_supervise::last_run(directory).ok().flatten()?;
+    (has_processes(run.phase) && may_run(directory)).then_some(run)
+}
+
 /// Whether processes of the unit may live in this phase of its last run.
 pub(crate) fn has_processes(phase: Phase) -> bool {
     matches!(phase, Phase::Launching | Phase::Running | Phase::Exited)

@@ -1,9 +1,9 @@
-//! `events`: what happened, and what happens.
+//! `events`: what happened, from the daemon or else from the files that it left, and what happens.
 
 use std::time::Duration;
 
 use ov_client::Since;
-use ov_types::Event;
+use ov_types::{Event, ExitCode};
 
 use crate::args::EventsArgs;
 use crate::failure::Failure;
@@ -18,7 +18,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn events(session: &Session, arguments: &EventsArgs) -> Result<(), Failure> {
     let since = arguments.since.map_or(Since::Oldest, Since::After);
-    let mut past = session.ask(|client| client.events(since))?;
+    let mut past = match session.ask(|client| client.events(since)) {
+        Err(failure) if failure.exit() == ExitCode::NotRunning => crate::daemon::events(&session.home, since)?,
+        answer => answer?,
+    };
     let newest = past.last().map_or(since, |event| Since::After(event.index));
     let wanted = match (arguments.lines, arguments.since, arguments.follow) {
         (Some(lines), _, _) => lines,

@@ -1,10 +1,10 @@
 //! `snapshot create|list|verify|restore|remove`.
 
 use std::fmt::Write as _;
+use std::io::BufRead as _;
+use std::path::Path;
 
 use ov_client::Client;
-use std::io::BufRead as _;
-
 use ov_types::api::{NewSnapshot, RestoreSnapshot, SnapshotReport};
 use ov_types::{ExitCode, SnapshotId};
 
@@ -82,7 +82,7 @@ fn ask_for_name(session: &Session, snapshot: &SnapshotId) -> Result<String, Fail
     Console::tell(&question);
     let mut answer = String::new();
     let mut input = std::io::Read::take(std::io::stdin().lock(), ANSWER_BYTES_MAX as u64);
-    input.read_line(&mut answer).map_err(|error| Failure::output(&error))?;
+    input.read_line(&mut answer).map_err(|error| Failure::file("read", Path::new("standard input"), &error))?;
     Ok(answer.trim().to_owned())
 }
 

@@ -112,7 +112,7 @@ impl Console {
         if failure.is_silent() {
             return;
         }
-        let text = if self.json { failure.as_json() } else { failure.as_text(self.talk) };
+        let text = if self.json { failure.as_json() } else { failure.as_text(&self.talk_look()) };
         Self::tell(&text);
     }
 

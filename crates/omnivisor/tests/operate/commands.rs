@@ -115,6 +115,7 @@ fn orders_that_make_no_sense_now_are_refused_and_change_nothing() {
 #[test]
 fn without_a_daemon_it_is_told_what_runs_and_what_to_do() {
     let mut node = running(&[], "");
+    let main = node.wait_for_up("main");
     node.kill_daemon();
     let home = node.home().display().to_string();
     for args in [
@@ -123,24 +124,41 @@ fn without_a_daemon_it_is_told_what_runs_and_what_to_do() {
         vec!["unit", "stop", "main"],
         vec!["reload"],
         vec!["stop"],
-        vec!["events"],
         vec!["watch"],
         vec!["snapshot", "create"],
         vec!["self-upgrade"],
     ] {
         let ended = ask(&node, &args);
         assert_eq!((ended.code, ended.out.as_str()), (5, ""), "{args:?}: {ended:?}");
-        says(&ended.err, &["goes on running", &format!("omnivisor run --home {home}"), "OV-CLI-005"]);
+        let running = format!("main (process {main}) goes on running, but nobody looks after it");
+        says(&ended.err, &[&running, &format!("omnivisor run --home {home}"), "OV-CLI-005"]);
     }
     let ended = ask(&node, &["status", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&ended.err).unwrap()["exit_code"], 5);
     // These need none.
     says(&ask_well(&node, &["logs", "-n", "1"]), &["\n"]);
+    says(&ask_well(&node, &["events"]), &["unit main runs as process"]);
     assert!(ask_json(&node, &["upgrade", "history"]).is_array());
     let doctor = ask(&node, &["doctor"]);
     assert!([0, 6].contains(&doctor.code), "{doctor:?}");
     node.start();
     node.stop();
+    says(&ask(&node, &["status"]).err, &["nothing of the node runs"]);
+}
+
+#[test]
+fn what_happened_can_be_read_with_a_broken_configuration_and_no_daemon() {
+    let mut node = running(&[], "");
+    node.stop();
+    std::fs::write(node.path("omnivisor.toml"), "[unit.main]\nporgram = 1\n").unwrap();
+    let logs = ask(&node, &["logs", "-n", "1"]);
+    assert_eq!((logs.code, logs.out.lines().count()), (0, 1), "{logs:?}");
+    says(&logs.err, &["porgram", "main.log"]);
+    says(&ask_well(&node, &["events", "-n", "1"]), &["main ended"]);
+    assert!(!ask_json(&node, &["upgrade", "history"]).as_array().unwrap().is_empty());
+    let logs = ask(&node, &["logs", "no-such-unit"]);
+    assert_eq!(logs.code, 3, "{logs:?}");
+    says(&logs.err, &["porgram", "state:   nothing was done"]);
 }
 
 #[test]
