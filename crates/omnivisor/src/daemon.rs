@@ -59,9 +59,9 @@ pub(crate) fn first_release(home: &Path, release: &ReleaseName, source: &Path) -
 }
 
 /// Looks after the node until told to end.
-pub(crate) fn run(home: &Path) -> Result<(), Failure> {
-    log_to_stderr();
-    let source = Arc::new(ConfigurationFile { home: home.to_owned(), file: None });
+pub(crate) fn run(session: &Session) -> Result<(), Failure> {
+    log_to_stderr(&session.console);
+    let source = Arc::new(ConfigurationFile { home: session.home.clone(), file: None });
     match ov_daemon::run(&RunOptions { source, program: own_program() }) {
         Ended::Well | Ended::MainEnded(_) => Ok(()),
         Ended::Badly(problem, exit) => Err(Failure::new(exit, problem)),
@@ -82,14 +82,14 @@ fn own_program() -> PathBuf {
 }
 
 /// The daemon's own lines go to standard error; `OMNIVISOR_LOG` says how many.
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("OMNIVISOR_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // A second subscriber in one process would be a fault of ours, and no reason not to look after the node.
-    let _ = tracing_subscriber::fmt()
+fn log_to_stderr(console: &Console) {
+    let level = if console.quiet { "warn" } else { "info" };
+    let filter = EnvFilter::try_from_env("OMNIVISOR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(false)
-        .try_init();
+        .with_ansi(console.talk_look().style.has_colours())
+        .with_target(false);
+    // A second subscriber in one process would be a fault of ours, and no reason not to look after the node.
+    let _ = if console.json { lines.json().flatten_event(true).try_init() } else { lines.try_init() };
 }

@@ -4,5 +4,5 @@ use crate::failure::Failure;
 use crate::session::Session;
 
 pub(super) fn run(session: &Session) -> Result<(), Failure> {
-    crate::daemon::run(&session.home)
+    crate::daemon::run(session)
 }

@@ -162,6 +162,27 @@ fn what_happened_can_be_read_with_a_broken_configuration_and_no_daemon() {
 }
 
 #[test]
+fn the_daemons_own_lines_are_as_the_command_line_says() {
+    let mut node = running(&[], "");
+    node.stop();
+    let run = |words: &[&str]| {
+        let mut daemon = node.command(words).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("the daemon to answer", || node.client().status().is_ok());
+        ask_well(&node, &["stop"]);
+        let mut lines = String::new();
+        std::io::Read::read_to_string(&mut daemon.stderr.take().unwrap(), &mut lines).unwrap();
+        assert!(daemon.wait().unwrap().success());
+        lines
+    };
+    let lines = run(&["run", "--json"]);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["level"], first["message"].as_str().unwrap().contains("takes over")), (&"INFO".into(), true));
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines}");
+    assert!(run(&["run", "--color", "always"]).contains('\u{1b}'));
+    assert_eq!(run(&["run", "--quiet"]), "", "nothing went wrong");
+}
+
+#[test]
 fn a_second_daemon_is_refused() {
     let mut node = running(&[], "");
     let ended = ask(&node, &["run"]);
