@@ -20,7 +20,7 @@ use ov_engine::{Found, Input, Order, UnitReport};
 use ov_supervise::ShimEvent;
 use ov_sys::{Clock, Disk};
 use ov_types::api::{Acknowledged, Refusal};
-use ov_types::{EventKind, ExitStatus, Height, Moment, PlanId, Problem, RunId, UnitName};
+use ov_types::{EventKind, ExitStatus, Height, Importance, Moment, PlanId, Problem, RunId, UnitName};
 use ov_vault::{Machine, SignState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -386,9 +386,8 @@ impl Keeper {
         match signal {
             Signal::Reload => {
                 let _ = self.manager.reloading();
-                if let Err(refusal) = self.reload()? {
-                    tracing::warn!("the configuration was not read again: {}", refusal.problem);
-                }
+                // A refusal is told as an event.
+                drop(self.reload()?);
                 let _ = self.manager.ready(&self.summary());
                 Ok(())
             }
@@ -412,10 +411,8 @@ impl Keeper {
 
     fn take_change(&mut self, path: &std::path::Path) -> Result<(), CoreError> {
         if path == self.shape.layout.config {
-            if let Err(refusal) = self.reload()? {
-                tracing::warn!("the configuration was not read again: {}", refusal.problem);
-            }
-            return Ok(());
+            // A refusal is told as an event.
+            return self.reload().map(drop);
         }
         self.look_at_files()?;
         if self.shape.scouts.iter().any(|scout| scout.path() == path) {
@@ -470,9 +467,9 @@ impl Keeper {
     fn push(&mut self, kind: EventKind) {
         self.senses.note(&kind, self.clock.now());
         match kind.importance() {
-            ov_types::Importance::Routine => tracing::info!("{kind}"),
-            ov_types::Importance::Notice => tracing::info!("{kind}"),
-            ov_types::Importance::Alarm => tracing::warn!("{kind}"),
+            Importance::Routine | Importance::Notice => tracing::info!("{kind}"),
+            Importance::Trouble => tracing::warn!("{kind}"),
+            Importance::Alarm => tracing::error!("{kind}"),
         }
         self.handle.metrics.observe(&kind);
         self.handle.events.push(kind, self.clock.now());

@@ -16,6 +16,8 @@ pub enum Importance {
     Routine,
     /// Worth a notification.
     Notice,
+    /// Something went wrong and is dealt with.
+    Trouble,
     /// Somebody should look.
     Alarm,
 }
@@ -303,9 +305,23 @@ impl EventKind {
         })
     }
 
+    /// Whether something went wrong that nobody has to be called for.
+    fn is_trouble(&self) -> bool {
+        matches!(
+            self,
+            EventKind::UnitNotStarted { .. }
+                | EventKind::UnitExited { expected: false, .. }
+                | EventKind::UnitHealth { healthy: false, .. }
+                | EventKind::OutputLost { .. }
+                | EventKind::StepFailed { .. }
+                | EventKind::UpgradeTurnedBack { .. }
+        )
+    }
+
     /// How loudly it is told.
     pub fn importance(&self) -> Importance {
         match self.notification() {
+            None if self.is_trouble() => Importance::Trouble,
             None => Importance::Routine,
             Some(
                 "upgrade-discovered" | "upgrade-armed" | "upgrade-started" | "upgrade-committed" | "upgrade-withdrawn"

@@ -3,7 +3,7 @@
 use ov_engine::{Entry, Node, Phase};
 use ov_types::api::{DaemonStatus, PlanPhase, PlanStatus, Status, UnitStatus};
 use ov_types::record::Outcome;
-use ov_types::{Moment, Plan, ReleaseName, UnitName};
+use ov_types::{Moment, ParkReason, Plan, Problem, ReleaseName, UnitName};
 
 use super::Keeper;
 
@@ -23,7 +23,9 @@ impl Keeper {
         let mut names: Vec<&UnitName> = self.shape.units.keys().collect();
         names.sort_by_key(|name| (!name.is_main(), (*name).clone()));
         let plans = self.plans(false);
-        let problems = plans.iter().filter_map(|plan| problem_of(&plan.phase)).chain(self.refused.clone()).collect();
+        let units: Vec<UnitStatus> = names.into_iter().filter_map(|name| self.unit_status(name)).collect();
+        let of_plans = plans.iter().filter_map(|plan| problem_of(&plan.phase));
+        let problems = of_plans.chain(units.iter().filter_map(problem_of_unit)).chain(self.refused.clone()).collect();
         Status {
             node: self.shape.name.clone(),
             home: self.shape.layout.home.display().to_string(),
@@ -38,7 +40,7 @@ impl Keeper {
             height: node.height().map(|(height, _)| height),
             height_age_ms: node.height().map(|(_, moved)| now.monotonic_ms.saturating_sub(moved)),
             blocks_per_hour: node.pace().blocks_per_hour(),
-            units: names.into_iter().filter_map(|name| self.unit_status(name)).collect(),
+            units,
             plans,
             problems,
         }
@@ -103,7 +105,7 @@ fn plan_status(node: &Node, entry: &Entry) -> PlanStatus {
 
 fn phase_of(entry: &Entry) -> PlanPhase {
     let because = || entry.because.clone();
-    let reason = || because().unwrap_or_else(|| ov_types::Problem::permanent("OV-UPG-099", "go on"));
+    let reason = || because().unwrap_or_else(|| Problem::permanent("OV-UPG-099", "go on"));
     match &entry.phase {
         Phase::Forward { attempt: 0, step, .. } if step.is_preparation() => PlanPhase::Queued,
         Phase::Forward { step, attempt, problem } => {
@@ -122,10 +124,25 @@ fn phase_of(entry: &Entry) -> PlanPhase {
     }
 }
 
-fn problem_of(phase: &PlanPhase) -> Option<ov_types::Problem> {
+fn problem_of(phase: &PlanPhase) -> Option<Problem> {
     match phase {
         PlanPhase::Forward { problem, .. } => problem.clone(),
         PlanPhase::Backward { because, .. } | PlanPhase::NeedsOperator { because } => Some(because.clone()),
         _ => None,
     }
+}
+
+fn problem_of_unit(unit: &UnitStatus) -> Option<Problem> {
+    let reason = unit.parked.as_ref()?;
+    let name = &unit.name;
+    let look = match reason {
+        // The reason is already all there is to say.
+        ParkReason::Unsafe { .. } => String::new(),
+        _ => format!("`omnivisor logs {name}` may tell why; "),
+    };
+    let problem = Problem::permanent("OV-UNIT-001", format!("keep unit {name} up"))
+        .cause(format!("it {reason}"))
+        .state(format!("unit {name} is down and not launched again"))
+        .hint(format!("{look}once that is mended, `omnivisor unit start {name}`"));
+    Some(problem)
 }

@@ -76,6 +76,7 @@ pub(crate) fn importance_tone(importance: Importance) -> Tone {
     match importance {
         Importance::Routine => Tone::Plain,
         Importance::Notice => Tone::Strong,
+        Importance::Trouble => Tone::Notice,
         Importance::Alarm => Tone::Bad,
     }
 }

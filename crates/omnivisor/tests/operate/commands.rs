@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use fakenode::Profile;
 use ov_testkit::{TestNode, is_alive, wait_for, wait_until};
-use ov_types::{FailurePolicy, Trigger};
+use ov_types::{FailurePolicy, Trigger, UnitState};
 use serde_json::Value;
 
 use super::support::{PROGRAM, ask, ask_json, ask_well, running, says};
@@ -82,6 +82,20 @@ fn units_are_stopped_started_held_and_let_go() {
     assert_eq!(ended.code, 7, "{ended:?}");
     says(&ended.err, &["sidecar", "the node has: main"]);
     node.stop();
+}
+
+#[test]
+fn what_keeps_a_unit_down_is_a_problem_with_a_way_out() {
+    let helper = "[unit.helper]\nprogram = \"/bin/sh\"\nargs = [\"-c\", \"exit 7\"]\nnever-restart = [7]\n";
+    let mut node = running(&[], helper);
+    node.wait_for_state("helper", UnitState::Parked);
+    let status = ask_well(&node, &["status"]);
+    says(&status, &["problem: failed to keep unit helper up", "exit code 7", "omnivisor unit start helper"]);
+    let log = node.stop().log;
+    let line = |text: &str| log.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {log}"));
+    says(line("unit helper ended with exit code 7"), &["WARN"]);
+    says(line("unit helper is parked"), &["ERROR"]);
+    says(line("unit main is told to stop"), &["INFO"]);
 }
 
 #[test]
