@@ -57,7 +57,8 @@ pub struct Node {
     pub(crate) units: BTreeMap<UnitName, Unit>,
     pub(crate) active: BTreeMap<PlanId, Active>,
     pub(crate) now: Moment,
-    found: bool,
+    /// When it was told what runs.
+    found_ms: Option<u64>,
     consulting: bool,
     pub(crate) shutting_down: bool,
     pub(crate) hurry: bool,
@@ -112,7 +113,7 @@ impl Node {
             units,
             active: BTreeMap::new(),
             now: Moment::default(),
-            found: false,
+            found_ms: None,
             consulting: false,
             shutting_down: false,
             hurry: false,
@@ -192,11 +193,11 @@ impl Node {
             }
         }
         let all_down = self.units.values().all(Unit::is_down);
-        if self.found && all_down && self.pause == Some(Pause::Asked) {
+        if self.found_ms.is_some() && all_down && self.pause == Some(Pause::Asked) {
             self.pause = Some(Pause::Told);
             self.effect(Effect::Paused);
         }
-        if self.shutting_down && self.found && all_down && !self.exit_told {
+        if self.shutting_down && self.found_ms.is_some() && all_down && !self.exit_told {
             self.exit_told = true;
             self.effect(Effect::Exit);
         }
@@ -253,7 +254,8 @@ impl Node {
             _ => return None,
         };
         let moved = self.height.map_or(0, |(_, moved)| moved);
-        Some(moved.max(up_since).saturating_add(policy.within_ms))
+        // What it did before anybody looked is not known: a main that was found running has all its time from then on.
+        Some(moved.max(up_since).max(self.found_ms?).saturating_add(policy.within_ms))
     }
 
     fn watch_height(&mut self) {

@@ -27,7 +27,7 @@ impl Node {
             let unit = self.units.entry(name.clone()).or_insert_with(Unit::new);
             unit.found(found, rules, self.now.monotonic_ms);
         }
-        self.found = true;
+        self.found_ms = Some(self.now.monotonic_ms);
         self.begin_lifetime();
         self.consult();
     }

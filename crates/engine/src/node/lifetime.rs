@@ -67,7 +67,7 @@ impl Node {
 
     /// Begins to end when there is nothing left to look after.
     pub(super) fn end_when_over(&mut self) {
-        if self.shutting_down || !self.found {
+        if self.shutting_down || self.found_ms.is_none() {
             return;
         }
         let over = |entry: &Entry| entry.phase == Phase::Finished && entry.is_ending_without_launch();

@@ -56,7 +56,7 @@ impl Node {
     }
 
     pub(super) fn reconcile_units(&mut self) {
-        if !self.found {
+        if self.found_ms.is_none() {
             return;
         }
         let names: Vec<UnitName> = self.units.keys().cloned().collect();

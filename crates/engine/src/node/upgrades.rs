@@ -15,7 +15,7 @@ pub(crate) const WAY_OUT: &str =
 
 impl Node {
     pub(super) fn advance_upgrades(&mut self) {
-        if !self.found {
+        if self.found_ms.is_none() {
             return;
         }
         let ids: Vec<PlanId> =

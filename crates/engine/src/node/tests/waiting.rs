@@ -61,6 +61,24 @@ fn a_node_that_stands_still_while_its_helpers_stop_wakes_nobody() {
 }
 
 #[test]
+fn a_main_that_is_found_running_has_all_its_time_to_move() {
+    let main = UnitName::main();
+    let mut settings = settings();
+    settings.stall = Some(StallPolicy { within_ms: 60_000, restart: true });
+    let mut node = Node::new(settings, Ledger::default());
+    let at = |monotonic_ms| Moment { monotonic_ms, wall_ms: 0 };
+    let running = Found::Running { run: RunId(1), pid: 7, since: at(1_000) };
+    let is_told = |actions: &[Action]| {
+        actions.iter().any(|action| matches!(action, Action::Effect(Effect::Tell(EventKind::NodeStuck { .. }))))
+    };
+    let actions = node.decide(at(1_000_000), Input::Found(BTreeMap::from([(main, running)])));
+    assert!(!is_told(&actions), "it ran long before anybody looked");
+    assert_eq!(node.next_wake_ms(), Some(1_060_000));
+    assert!(!is_told(&node.decide(at(1_059_999), Input::Wake)));
+    assert!(is_told(&node.decide(at(1_060_000), Input::Wake)));
+}
+
+#[test]
 fn the_bound_of_a_start_begins_when_a_person_lets_main_go() {
     let mut world = World::new();
     world.order(Order::Add(wish("v2", Trigger::Now, FailurePolicy::Rollback))).unwrap();
