@@ -62,8 +62,8 @@ pub struct NodeShape {
 pub struct HomeLayout {
     /// The node's home.
     pub home: PathBuf,
-    /// The configuration file.
-    pub config: PathBuf,
+    /// The configuration file, if the node is described by one.
+    pub config: Option<PathBuf>,
     /// Our own folder.
     pub state: PathBuf,
     /// One folder per release.
@@ -83,7 +83,7 @@ impl HomeLayout {
     pub fn of_home(home: &Path) -> Self {
         Self {
             home: home.to_owned(),
-            config: home.join("omnivisor.toml"),
+            config: Some(home.join("omnivisor.toml")),
             state: home.join(".omnivisor"),
             releases: home.join("releases"),
             placed: BTreeMap::new(),

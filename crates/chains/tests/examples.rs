@@ -124,6 +124,6 @@ fn a_first_file_can_be_loaded_from_a_home() {
     let init = ov_chains::Init { program: "current/bin/x".to_owned(), ..ov_chains::Init::default() };
     std::fs::write(home.path().join("omnivisor.toml"), init_template(&init)).unwrap();
     let node = ov_chains::load(&ov_sys::RealDisk, home.path(), None).unwrap();
-    assert_eq!(node.layout.config, home.path().join("omnivisor.toml"));
+    assert_eq!(node.layout.config, Some(home.path().join("omnivisor.toml")));
     assert_eq!(node.layout.data, home.path().join("data"));
 }

@@ -410,7 +410,7 @@ impl Keeper {
     }
 
     fn take_change(&mut self, path: &std::path::Path) -> Result<(), CoreError> {
-        if path == self.shape.layout.config {
+        if self.shape.layout.config.as_deref() == Some(path) {
             // A refusal is told as an event.
             return self.reload().map(drop);
         }
@@ -466,6 +466,7 @@ impl Keeper {
 
     fn push(&mut self, kind: EventKind) {
         self.senses.note(&kind, self.clock.now());
+        self.source.hear(&kind);
         match kind.importance() {
             Importance::Routine | Importance::Notice => tracing::info!("{kind}"),
             Importance::Trouble => tracing::warn!("{kind}"),
@@ -503,7 +504,7 @@ fn left_units(disk: &dyn Disk, shape: &NodeShape) -> Vec<UnitName> {
 fn watched_files(shape: &NodeShape) -> Vec<PathBuf> {
     let suspends = shape.units.values().flat_map(|unit| [unit.suspend_file.clone(), unit.only_when.clone()]).flatten();
     let scouts = shape.scouts.iter().map(|scout| scout.path().to_owned());
-    std::iter::once(shape.layout.config.clone()).chain(suspends).chain(scouts).collect()
+    shape.layout.config.clone().into_iter().chain(suspends).chain(scouts).collect()
 }
 
 async fn sleep_until(at: Option<tokio::time::Instant>) {

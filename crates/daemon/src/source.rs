@@ -6,12 +6,15 @@ use std::path::PathBuf;
 
 use ov_chains::NodeShape;
 use ov_sys::Disk;
-use ov_types::Problem;
+use ov_types::{EventKind, Problem};
 
-/// Says what the node is.
+/// Whoever starts a daemon: says what the node is, and hears what happens to it.
 pub trait ShapeSource: Debug + Send + Sync {
     /// The node as it is described now, or what is wrong with the description.
     fn shape(&self, disk: &dyn Disk) -> Result<NodeShape, Problem>;
+
+    /// Hears what happens, besides the event log. Must not wait.
+    fn hear(&self, _kind: &EventKind) {}
 }
 
 /// The configuration of a home.

@@ -77,7 +77,7 @@ pub(crate) fn run(session: &Session) -> Result<(), Failure> {
 }
 
 /// Our own program file, by a name that a newer file may have taken meanwhile.
-fn own_program() -> PathBuf {
+pub(crate) fn own_program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"))
 }
 

@@ -3,6 +3,7 @@
 //! This is the only crate (with the shim) that may call `std::fs`, `std::process::Command` or read a
 //! clock. It knows nothing of nodes, releases or upgrades.
 
+pub mod attached;
 pub mod background;
 pub mod clock;
 pub mod crash_point;

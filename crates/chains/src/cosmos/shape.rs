@@ -74,6 +74,7 @@ fn layout(settings: &Settings) -> HomeLayout {
     // A name that is one: it is written here.
     let genesis = ReleaseName::new(GENESIS).ok();
     HomeLayout {
+        config: None,
         releases: settings.upgrades(),
         placed: genesis.map(|genesis| (genesis, settings.genesis())).into_iter().collect(),
         current: settings.current(),

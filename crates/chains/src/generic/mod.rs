@@ -11,13 +11,15 @@ use std::path::Path;
 
 use ov_sys::Disk;
 
-use crate::shape::{HomeLayout, NodeShape};
+use crate::shape::NodeShape;
 use document::Document;
 
 pub use init::{Init, init_template};
 pub use problem::{ConfigError, ConfigProblem};
 pub(crate) use schema::schema;
 
+/// The name of the configuration in a home.
+const FILE_NAME: &str = "omnivisor.toml";
 /// The longest configuration file.
 const FILE_LEN_MAX: u64 = 1024 * 1024;
 
@@ -33,7 +35,7 @@ pub fn load(disk: &dyn Disk, home: &Path, config: Option<&Path>) -> Result<NodeS
     if home.parent().is_none() {
         return Err(unusable("it is the root of the file system"));
     }
-    let file = config.map_or_else(|| HomeLayout::of_home(home).config, Path::to_path_buf);
+    let file = config.map_or_else(|| home.join(FILE_NAME), Path::to_path_buf);
     let bytes = disk.read(&file, FILE_LEN_MAX);
     let bytes = bytes.map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
     read(&bytes, home, &file).map_err(|problems| ConfigError::Wrong { file, problems })

@@ -13,11 +13,12 @@ use super::{DoctorInput, Verdict, failed};
 
 pub(super) fn valid(input: &DoctorInput<'_>) -> Vec<Verdict> {
     let layout = &input.shape.layout;
-    vec![match ov_chains::load(input.disk, &layout.home, Some(&layout.config)) {
-        Ok(_) => Verdict::good(layout.config.display(), "it can be read"),
+    let Some(file) = &layout.config else { return Vec::new() };
+    vec![match ov_chains::load(input.disk, &layout.home, Some(file)) {
+        Ok(_) => Verdict::good(file.display(), "it can be read"),
         Err(error) => {
             let message = format!("{}; what was read before stays in force", failed(&error));
-            Verdict::error(layout.config.display(), message, "correct the file; a restart would fail")
+            Verdict::error(file.display(), message, "correct the file; a restart would fail")
         }
     }]
 }

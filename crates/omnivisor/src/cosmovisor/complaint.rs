@@ -11,11 +11,12 @@ use ov_chains::cosmos::{UnusableName, WrongSettings, told};
 pub(super) struct Complaint {
     text: String,
     is_silent: bool,
+    exit_code: u8,
 }
 
 impl Complaint {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_silent: false }
+        Self { text: text.into(), is_silent: false, exit_code: 1 }
     }
 
     /// A file could not be used: what was tried on it, and why not.
@@ -33,9 +34,14 @@ impl Complaint {
         self.is_silent
     }
 
+    /// The same, with another exit code than scripts know from the original.
+    pub(super) fn with_exit_code(self, exit_code: u8) -> Self {
+        Self { exit_code, ..self }
+    }
+
     /// How the program ends.
     pub(super) fn exit_code(&self) -> u8 {
-        u8::from(!self.is_silent)
+        if self.is_silent { 0 } else { self.exit_code }
     }
 }
 
@@ -63,5 +69,6 @@ pub(super) fn write(bytes: &[u8]) -> Result<(), Complaint> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| Complaint {
         text: format!("failed to write output: {error}"),
         is_silent: error.kind() == io::ErrorKind::BrokenPipe,
+        exit_code: 1,
     })
 }

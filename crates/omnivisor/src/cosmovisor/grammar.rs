@@ -51,6 +51,8 @@ impl Call {
     }
 }
 
+/// The command whose words are the program's own.
+pub(super) const RUN: &str = "run";
 pub(super) const CONFIG: &str = "cosmovisor-config";
 pub(super) const FORCE: &str = "force";
 pub(super) const UPGRADE_HEIGHT: &str = "upgrade-height";
@@ -66,7 +68,7 @@ pub(super) const EVERYWHERE: [Flag; 2] = [
 ];
 
 /// All commands, in the order of help.
-pub(super) const COMMANDS: [Command; 8] = [
+pub(super) const COMMANDS: [Command; 9] = [
     Command {
         name: "add-batch-upgrade",
         usage: "[flags]",
@@ -127,6 +129,14 @@ pub(super) const COMMANDS: [Command; 8] = [
         flags: &[],
         words: 0..=1,
         carry_out: init::init,
+    },
+    Command {
+        name: RUN,
+        usage: "[APP command and its flags]",
+        about: "Run an APP command.",
+        flags: &[],
+        words: 0..=usize::MAX,
+        carry_out: |call| super::run::run(&call.words),
     },
     Command {
         name: "show-manual-upgrades",

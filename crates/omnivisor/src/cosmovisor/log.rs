@@ -21,7 +21,7 @@ enum Level {
 }
 
 /// Our own voice.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Log {
     is_off: bool,
     to: LogTo,
@@ -52,11 +52,20 @@ impl Log {
         self.say(Level::Warning, message);
     }
 
+    /// Tells what is done, and with what; the names in alphabetical order.
+    pub(super) fn info_with(&self, message: &str, fields: &[(&str, String)]) {
+        self.say_with(Level::Info, message, fields);
+    }
+
     fn say(&self, level: Level, message: &str) {
+        self.say_with(level, message, &[]);
+    }
+
+    fn say_with(&self, level: Level, message: &str, fields: &[(&str, String)]) {
         if self.is_off {
             return;
         }
-        let line = self.line(level, message, RealClock.now().wall_ms);
+        let line = self.line(level, message, fields, RealClock.now().wall_ms);
         match &self.to {
             // Nobody may be there to read it.
             LogTo::Stdout => drop(complaint::write(line.as_bytes())),
@@ -65,7 +74,7 @@ impl Log {
         }
     }
 
-    fn line(&self, level: Level, message: &str, wall_ms: i64) -> String {
+    fn line(&self, level: Level, message: &str, fields: &[(&str, String)], wall_ms: i64) -> String {
         let (word, color) = match level {
             Level::Info => ("INF", 32),
             Level::Warning => ("WRN", 31),
@@ -77,7 +86,14 @@ impl Log {
             line.push(' ');
         }
         // Writing to a text cannot fail.
-        let _ = writeln!(line, "{} {message} {}cosmovisor", self.painted(word, color), self.painted("module=", 36));
+        let _ = write!(line, "{} {message}", self.painted(word, color));
+        let own = [("module", "cosmovisor".to_owned())];
+        let before = fields.iter().filter(|(name, _)| *name < "module");
+        let after = fields.iter().filter(|(name, _)| *name > "module");
+        for (name, value) in before.chain(&own).chain(after) {
+            let _ = write!(line, " {}{value}", self.painted(&format!("{name}="), 36));
+        }
+        line.push('\n');
         line
     }
 
@@ -116,10 +132,15 @@ mod tests {
     #[test]
     fn lines_look_as_there() {
         let mut log = log("kitchen");
-        assert_eq!(log.line(Level::Info, "running app", MOMENT), "3:04PM INF running app module=cosmovisor\n");
+        assert_eq!(log.line(Level::Info, "running app", &[], MOMENT), "3:04PM INF running app module=cosmovisor\n");
+        let fields = [("args", "[\"start\"]".to_owned()), ("path", "/x".to_owned())];
+        assert_eq!(
+            log.line(Level::Info, "running app", &fields, MOMENT),
+            "3:04PM INF running app args=[\"start\"] module=cosmovisor path=/x\n"
+        );
         log.has_colors = true;
         assert_eq!(
-            log.line(Level::Info, "x", MOMENT),
+            log.line(Level::Info, "x", &[], MOMENT),
             "\u{1b}[90m3:04PM\u{1b}[0m \u{1b}[32mINF\u{1b}[0m x \u{1b}[36mmodule=\u{1b}[0mcosmovisor\n"
         );
     }
@@ -143,6 +164,6 @@ mod tests {
         ] {
             assert_eq!(log(word).clock(MOMENT), expected, "{word}");
         }
-        assert_eq!(log("").line(Level::Warning, "x", MOMENT), "WRN x module=cosmovisor\n");
+        assert_eq!(log("").line(Level::Warning, "x", &[], MOMENT), "WRN x module=cosmovisor\n");
     }
 }

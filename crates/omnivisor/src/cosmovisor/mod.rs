@@ -12,6 +12,7 @@ mod init;
 mod log;
 mod place;
 mod queue;
+mod run;
 mod scene;
 mod show;
 mod version;
@@ -43,6 +44,9 @@ fn obey(words: &[String]) -> Result<(), Complaint> {
     let Some((command, rest)) = grammar::find(words)? else {
         return complaint::write(help::of_all().as_bytes());
     };
+    if command.name == grammar::RUN {
+        return run::run(&rest);
+    }
     let call = grammar::parse(command, &rest)?;
     if call.wants_help {
         return complaint::write(help::of(command).as_bytes());

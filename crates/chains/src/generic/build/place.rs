@@ -13,14 +13,14 @@ impl Builder<'_, '_> {
         let at = |name: &str| Key::of("paths").name(name);
         let own = HomeLayout::of_home(&self.home);
         let layout = HomeLayout {
-            config: config.to_owned(),
+            config: Some(config.to_owned()),
             data: self.folder(&at("data"), &paths.data),
             releases: self.folder(&at("releases"), &paths.releases),
             current: self.folder(&at("current"), &paths.current),
             snapshots: self.folder(&at("snapshots"), &paths.snapshots),
             ..own
         };
-        self.check_apart(&layout);
+        self.check_apart(&layout, config);
         layout
     }
 
@@ -33,7 +33,7 @@ impl Builder<'_, '_> {
     }
 
     /// A snapshot of the data must hold the data alone, and removing one thing must never remove another.
-    fn check_apart(&mut self, layout: &HomeLayout) {
+    fn check_apart(&mut self, layout: &HomeLayout, config: &Path) {
         let places = [
             ("data", &layout.data),
             ("releases", &layout.releases),
@@ -46,7 +46,7 @@ impl Builder<'_, '_> {
                 self.document.tell(&told(name), format!("this is {}, which holds the home itself", path.display()));
                 continue;
             }
-            let own = [("omnivisor's own folder", layout.state.as_path()), ("the configuration", &layout.config)];
+            let own = [("omnivisor's own folder", layout.state.as_path()), ("the configuration", config)];
             let others = places[..index].iter().map(|(name, path)| (*name, path.as_path()));
             let others = others.filter(|(_, other)| !layout.home.starts_with(other));
             for (other_name, other) in own.into_iter().chain(others) {

@@ -1,0 +1,68 @@
+//! The node, looked after by the same daemon as every other: here is only who starts it, and how it ends.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ov_chains::{NodeShape, cosmos};
+use ov_daemon::{Ended, RunOptions, ShapeSource};
+use ov_sys::Disk;
+use ov_types::{EventKind, Problem};
+
+use super::super::complaint::Complaint;
+use super::super::scene::{self, environment};
+use super::{Errand, voice};
+
+/// Who starts the daemon: the settings of the environment, and the arguments of the command line.
+#[derive(Debug)]
+struct DropIn {
+    config: Option<std::path::PathBuf>,
+    arguments: Vec<String>,
+    voice: voice::Voice,
+}
+
+impl ShapeSource for DropIn {
+    fn shape(&self, disk: &dyn Disk) -> Result<NodeShape, Problem> {
+        let (settings, extras) = cosmos::load(disk, self.config.as_deref(), &environment).map_err(|wrong| {
+            let problem = Problem::permanent("OV-CSM-001", "read the settings of the drop-in");
+            wrong.problems.iter().fold(problem, |problem, wrong| problem.cause(wrong.clone()))
+        })?;
+        Ok(cosmos::shape(disk, &settings, &extras, &self.arguments))
+    }
+
+    fn hear(&self, kind: &EventKind) {
+        self.voice.hear(kind);
+    }
+}
+
+pub(super) fn run(errand: Errand) -> Result<(), Complaint> {
+    let log = errand.log();
+    voice::speak(&log);
+    let layout = scene::layout(&errand.settings);
+    let voice = voice::Voice::new(log, errand.settings.clone(), layout, errand.arguments.clone());
+    let source = DropIn { config: errand.config.clone(), arguments: errand.arguments.clone(), voice };
+    let options = RunOptions { source: Arc::new(source), program: crate::daemon::own_program() };
+    match ov_daemon::run(&options) {
+        Ended::Well => Ok(()),
+        Ended::MainEnded(status) => errand.end(status),
+        Ended::Badly(problem, _) => Err(Complaint::new(told(&problem))),
+        Ended::Replaced(program) => Err(replace(&program)),
+    }
+}
+
+/// Another program file takes over, as the drop-in.
+fn replace(program: &Path) -> Complaint {
+    // Its name is not ours, so it has to be told which program it is.
+    let words = std::env::args_os().skip(1).filter(|word| word != "cosmovisor");
+    let error = ov_sys::process::become_program(program, std::iter::once("cosmovisor".into()).chain(words));
+    Complaint::new(format!("fork/exec {}: {error}; the app goes on running", program.display()))
+}
+
+/// A problem in one piece of text.
+fn told(problem: &Problem) -> String {
+    let mut text = problem.summary.clone();
+    for part in problem.causes.iter().chain([&problem.state, &problem.hint]).filter(|part| !part.is_empty()) {
+        text.push_str(": ");
+        text.push_str(part);
+    }
+    text
+}

@@ -1,0 +1,102 @@
+//! What the drop-in says while it looks after a node: the events that the original tells of, in its words; and
+//! everything that somebody should look at, in ours.
+
+use std::fmt::{self, Write as _};
+use std::path::Path;
+
+use ov_chains::cosmos::Settings;
+use ov_release::Layout;
+use ov_sys::RealDisk;
+use ov_types::{Direction, EventKind, ExitStatus, Importance, Step};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::super::log::Log;
+
+/// Tells of events.
+#[derive(Debug)]
+pub(super) struct Voice {
+    log: Log,
+    settings: Settings,
+    layout: Layout,
+    arguments: Vec<String>,
+}
+
+/// The app was started.
+pub(super) fn running_app(log: &Log, program: &Path, arguments: &[String]) {
+    let arguments: Vec<String> = arguments.iter().map(|word| format!("{word:?}")).collect();
+    let fields = [("args", format!("[{}]", arguments.join(","))), ("path", program.display().to_string())];
+    log.info_with("running app", &fields);
+}
+
+impl Voice {
+    pub(super) fn new(log: Log, settings: Settings, layout: Layout, arguments: Vec<String>) -> Self {
+        Self { log, settings, layout, arguments }
+    }
+
+    pub(super) fn hear(&self, kind: &EventKind) {
+        match kind {
+            EventKind::UnitStarted { .. } => {
+                if let Some(release) = ov_release::current(&RealDisk, &self.layout).ok().and_then(|it| it.release()) {
+                    let program = self.layout.directory(&release).join("bin").join(&self.settings.name);
+                    running_app(&self.log, &program, &self.arguments);
+                }
+            }
+            EventKind::UpgradeStarted { .. } => {
+                self.log.info("daemon shutting down in an attempt to restart");
+            }
+            EventKind::UnitExited { status: Some(ExitStatus::Signal(9)), expected: true, .. } => {
+                self.log.info("DAEMON_SHUTDOWN_GRACE exceeded, killing app");
+            }
+            EventKind::UnitExited { expected: true, .. } => self.log.info("app exited normally"),
+            EventKind::StepStarted { step: Step::Keep, direction: Direction::Forward, .. } => {
+                self.log.info("starting to take backup of data directory");
+            }
+            EventKind::StepDone { step: Step::Keep, direction: Direction::Forward, facts, .. } => {
+                let note = facts.note.clone().unwrap_or_default();
+                self.log.info_with("backup completed", &[("backup", format!("{note:?}"))]);
+            }
+            EventKind::StepStarted { step: Step::Start, direction: Direction::Forward, .. } => {
+                self.log.info_with("upgrade detected, relaunching", &[("app", self.settings.name.clone())]);
+            }
+            EventKind::UpgradeEnded { .. } if !self.settings.restart_after_upgrade => self.log.info(
+                "upgrade detected, DAEMON_RESTART_AFTER_UPGRADE is off. Verify new upgrade and start cosmovisor again.",
+            ),
+            kind if kind.importance() == Importance::Notice => self.log.info(&kind.to_string()),
+            // What is worse comes with what else the daemon has to say.
+            _ => {}
+        }
+    }
+}
+
+/// Has everything said in our lines that somebody should look at.
+pub(super) fn speak(log: &Log) {
+    // A second subscriber in one process would be a fault of ours, and no reason not to look after the node.
+    let _ = tracing_subscriber::registry().with(Warnings(log.clone())).try_init();
+}
+
+struct Warnings(Log);
+
+impl<S: tracing::Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() > tracing::Level::WARN {
+            return;
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        self.0.warn(&message.0);
+    }
+}
+
+/// The text of an event, and its values behind.
+struct Message(String);
+
+impl tracing::field::Visit for Message {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+        // Writing to a text cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.0, "{value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+    }
+}
