@@ -23,6 +23,14 @@ impl Digest {
         hasher.update(bytes);
         hasher.finish()
     }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// Bytes on their way to a [`Digest`].

@@ -60,9 +60,19 @@ impl Layout {
         self.beside(name, ".staging-", ".release.json")
     }
 
+    /// Where what a release is made of is fetched to.
+    pub(crate) fn fetching(&self, name: &ReleaseName) -> PathBuf {
+        self.beside(name, ".fetching-", "")
+    }
+
     /// Where a release goes to be removed.
     pub(crate) fn removing(&self, name: &ReleaseName) -> PathBuf {
         self.beside(name, ".removing-", "")
+    }
+
+    /// The folder that a release lies in.
+    pub(crate) fn parent(&self, name: &ReleaseName) -> PathBuf {
+        self.directory(name).parent().unwrap_or(Path::new("/")).to_owned()
     }
 
     fn beside(&self, name: &ReleaseName, prefix: &str, suffix: &str) -> PathBuf {

@@ -3,13 +3,14 @@
 //! A release is a directory that can be run; its provenance lies beside it and is written last, so a release
 //! without it does not count. Every function here is one probe, one change or one re-read, and may be repeated
 //! after a crash at any point. This crate owns the releases folder and the `current` link of one node, starts no
-//! process, knows no clock and no chain, and does not fetch.
+//! process, and knows no clock and no chain. What reaches over the network is in [`fetch`], behind a trait.
 
 mod crash_point;
 mod digest;
 mod elf;
 mod error;
 mod examine;
+pub mod fetch;
 mod layout;
 mod libraries;
 mod list;
@@ -28,7 +29,7 @@ pub use error::ReleaseError;
 pub use examine::{Host, examine, examine_release, rollback_target};
 pub use layout::Layout;
 pub use list::{Listed, list, prune, sweep};
-pub use provenance::{InvalidProvenance, Provenance, parse as parse_provenance};
+pub use provenance::{Fetched, InvalidProvenance, Provenance, parse as parse_provenance};
 pub use stage::{Source, StageRequest, Staged, adopt, settle, stage};
 pub use state::{State, Thoroughness, state, verify, was_adopted};
 pub use switch::{CurrentRelease, Switched, current, switch};

@@ -13,13 +13,30 @@ use crate::tree::{self, Entry};
 const LEN_MAX: u64 = 64 << 20;
 
 /// The format that this program writes.
-const WRITTEN: Format = Format { major: 1, minor: 0 };
+const WRITTEN: Format = Format { major: 1, minor: 1 };
 
 /// Version of the file's format: a reader refuses another major, and ignores what a newer minor adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Format {
     major: u32,
     minor: u32,
+}
+
+/// What was fetched to make a release of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// Where from, without what is secret in the address.
+    pub address: String,
+    /// Bytes that were fetched.
+    pub size: u64,
+    /// Digest of these bytes.
+    pub sha256: Digest,
+    /// What they were compared with; without it, nothing said what they should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    /// Who signed them, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
 }
 
 /// What a release is and where it came from.
@@ -34,6 +51,9 @@ pub struct Provenance {
     pub source: String,
     /// When it was staged, in milliseconds since 1970 in UTC.
     pub staged_at_ms: i64,
+    /// What was fetched for it, if it was (since 1.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<Box<Fetched>>,
     /// Bytes in all its files.
     pub size: u64,
     /// Digest of `entries`: equal for equal trees.
@@ -79,7 +99,11 @@ impl Provenance {
     ) -> Self {
         let size = entries.iter().map(Entry::size).sum();
         let tree = tree::digest(&entries);
-        Self { format: WRITTEN, name, program, source, staged_at_ms, size, tree, entries }
+        Self { format: WRITTEN, name, program, source, staged_at_ms, fetched: None, size, tree, entries }
+    }
+
+    pub(crate) fn with_fetched(self, fetched: Fetched) -> Self {
+        Self { fetched: Some(Box::new(fetched)), ..self }
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {

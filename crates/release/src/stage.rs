@@ -61,25 +61,55 @@ pub struct Staged {
 /// Stages a release. Staging the same contents again does nothing.
 pub fn stage(disk: &dyn Disk, layout: &Layout, request: &StageRequest) -> Result<Staged, ReleaseError> {
     let (program, planned) = plan(disk, request)?;
-    match settle(disk, layout, &request.name)? {
+    stage_planned(disk, layout, request, program, &planned)
+}
+
+/// Stages what was planned for a request.
+pub(crate) fn stage_planned(
+    disk: &dyn Disk,
+    layout: &Layout,
+    request: &StageRequest,
+    program: String,
+    planned: &[Planned],
+) -> Result<Staged, ReleaseError> {
+    if let Some(there) = make_way(disk, layout, &request.name)? {
+        return same_or_occupied(disk, request, planned, there);
+    }
+    let need = planned.iter().map(|plan| match plan.what {
+        PlannedKind::File { size, .. } => size,
+        PlannedKind::Directory { .. } | PlannedKind::Link { .. } => 0,
+    });
+    let need = need.fold(0, u64::saturating_add);
+    let provenance = build(disk, layout, &request.name, need, |staging| {
+        let entries = tree::transfer(disk, planned, Some(staging))?;
+        check_digest(request, &program, &entries)?;
+        let source = match (&request.origin, &request.source) {
+            (Some(origin), _) => origin.clone(),
+            (None, Source::File(path) | Source::Directory(path)) => path.display().to_string(),
+        };
+        Ok::<_, ReleaseError>(Provenance::new(request.name.clone(), program, source, request.now_ms, entries))
+    })?;
+    Ok(Staged { provenance, changed: true })
+}
+
+/// Sees to it that a release can be built: whatever is in its place and may go is gone. Returns what is complete
+/// there already.
+pub(crate) fn make_way(
+    disk: &dyn Disk,
+    layout: &Layout,
+    name: &ReleaseName,
+) -> Result<Option<Provenance>, ReleaseError> {
+    match settle(disk, layout, name)? {
         State::Complete(there) => {
             // An earlier try may have stopped before its last sync.
-            sync_parent(disk, &layout.directory(&request.name))?;
-            return same_or_occupied(disk, request, &planned, there);
+            sync_parent(disk, &layout.directory(name))?;
+            return Ok(Some(there));
         }
-        State::Unknown => {
-            let path = layout.directory(&request.name);
-            return Err(ReleaseError::Foreign { name: request.name.clone(), path });
-        }
-        State::Damaged(_) => clear_damaged(disk, layout, &request.name)?,
+        State::Unknown => return Err(ReleaseError::Foreign { name: name.clone(), path: layout.directory(name) }),
+        State::Damaged(_) => clear_damaged(disk, layout, name)?,
         State::Missing => {}
     }
-    let result = build(disk, layout, request, program, &planned);
-    if result.is_err() {
-        // On a full disk the leftovers would hold the very room that is missing.
-        let _ = durable::remove_tree(disk, &layout.staging(&request.name));
-    }
-    Ok(Staged { provenance: result?, changed: true })
+    Ok(None)
 }
 
 /// Accepts a directory that somebody put into its final place as a release: reads and syncs it, makes the
@@ -172,7 +202,11 @@ fn plan_file(disk: &dyn Disk, request: &StageRequest, file: &Path) -> Result<(St
 
 /// Gives the program its execute bits in the plan; says which mode, when it had to change. A program that is a
 /// link is left as it is: what it leads to is another entry.
-fn make_program_executable(planned: &mut [Planned], program: &str, root: &Path) -> Result<Option<u32>, ReleaseError> {
+pub(crate) fn make_program_executable(
+    planned: &mut [Planned],
+    program: &str,
+    root: &Path,
+) -> Result<Option<u32>, ReleaseError> {
     let unfit = |why| ReleaseError::Unfit { path: root.join(program), why };
     let plan = planned.iter_mut().find(|plan| plan.path == program);
     match plan.map(|plan| &mut plan.what) {
@@ -230,56 +264,68 @@ fn clear_damaged(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result
     remove(disk, layout, name)
 }
 
-fn build(
+/// Builds a release of `need` bytes by having `fill` put its tree, synced, into a hidden directory; then puts that and
+/// its provenance into place.
+pub(crate) fn build<E: From<ReleaseError>>(
     disk: &dyn Disk,
     layout: &Layout,
-    request: &StageRequest,
-    program: String,
-    planned: &[Planned],
-) -> Result<Provenance, ReleaseError> {
-    let name = &request.name;
-    let (directory, staging, pending) = (layout.directory(name), layout.staging(name), layout.pending(name));
-    let parent = directory.parent().unwrap_or(Path::new("/"));
-    durable::make_directories(disk, parent, 0o755).at("make", parent)?;
+    name: &ReleaseName,
+    need: u64,
+    fill: impl FnOnce(&Path) -> Result<Provenance, E>,
+) -> Result<Provenance, E> {
+    let (staging, parent) = (layout.staging(name), layout.parent(name));
+    durable::make_directories(disk, &parent, 0o755).at("make", &parent)?;
     remove_leftovers(disk, layout, name)?;
-    check_room(disk, parent, name, planned)?;
-
-    disk.make_directory(&staging, 0o755).at("make", &staging)?;
-    let entries = tree::transfer(disk, planned, Some(&staging))?;
-    check_digest(request, &program, &entries)?;
-    let source = match (&request.origin, &request.source) {
-        (Some(origin), _) => origin.clone(),
-        (None, Source::File(path) | Source::Directory(path)) => path.display().to_string(),
-    };
-    let provenance = Provenance::new(name.clone(), program, source, request.now_ms, entries);
-    write_pending(disk, layout, &provenance)?;
-    CrashPoint::Built.reach();
-    commit(disk, &staging, &directory)?;
-    CrashPoint::Placed.reach();
-    commit(disk, &pending, &layout.provenance(name))?;
-    CrashPoint::Committed.reach();
-    Ok(provenance)
+    check_room(disk, &parent, name, need)?;
+    let filled = disk.make_directory(&staging, 0o755).at("make", &staging).map_err(E::from);
+    let result = filled.and_then(|()| fill(&staging)).and_then(|provenance| {
+        put(disk, layout, &provenance)?;
+        Ok(provenance)
+    });
+    if result.is_err() {
+        // On a full disk the leftovers would hold the very room that is missing.
+        let _ = durable::remove_tree(disk, &staging);
+    }
+    result
 }
 
-fn check_room(disk: &dyn Disk, parent: &Path, name: &ReleaseName, planned: &[Planned]) -> Result<(), ReleaseError> {
-    let sizes = planned.iter().map(|plan| match plan.what {
-        PlannedKind::File { size, .. } => size,
-        PlannedKind::Directory { .. } | PlannedKind::Link { .. } => 0,
-    });
-    let need = sizes.fold(ROOM_MARGIN_BYTES, u64::saturating_add);
+/// The two renames, behind the provenance under its hidden name.
+fn put(disk: &dyn Disk, layout: &Layout, provenance: &Provenance) -> Result<(), ReleaseError> {
+    let name = &provenance.name;
+    write_pending(disk, layout, provenance)?;
+    CrashPoint::Built.reach();
+    commit(disk, &layout.staging(name), &layout.directory(name))?;
+    CrashPoint::Placed.reach();
+    commit(disk, &layout.pending(name), &layout.provenance(name))?;
+    CrashPoint::Committed.reach();
+    Ok(())
+}
+
+fn check_room(disk: &dyn Disk, parent: &Path, name: &ReleaseName, need: u64) -> Result<(), ReleaseError> {
+    let need = need.saturating_add(ROOM_MARGIN_BYTES);
     let have = disk.room(parent).at("measure the room at", parent)?.free;
     if have < need { Err(ReleaseError::Room { name: name.clone(), need, have }) } else { Ok(()) }
 }
 
 fn check_digest(request: &StageRequest, program: &str, entries: &[Entry]) -> Result<(), ReleaseError> {
-    let Some(expected) = request.sha256 else { return Ok(()) };
+    check_program(&request.name, request.sha256, program, entries)
+}
+
+/// Refuses a release whose program is not the expected one.
+pub(crate) fn check_program(
+    name: &ReleaseName,
+    expected: Option<Digest>,
+    program: &str,
+    entries: &[Entry],
+) -> Result<(), ReleaseError> {
+    let Some(expected) = expected else { return Ok(()) };
     let found = entries.iter().find_map(|entry| match entry {
         Entry::File { path, sha256, .. } if path == program => Some(*sha256),
         _ => None,
     });
     match found {
         Some(found) if found == expected => Ok(()),
-        Some(found) => Err(ReleaseError::Digest { name: request.name.clone(), expected, found }),
+        Some(found) => Err(ReleaseError::Digest { name: name.clone(), expected, found }),
         None => Err(ReleaseError::Unfit { path: program.into(), why: "a digest is expected of it, and it is a link" }),
     }
 }

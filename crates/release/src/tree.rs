@@ -16,7 +16,7 @@ use crate::error::{At, ReleaseError};
 /// How deep a release may be nested.
 const DEPTH_MAX: usize = 64;
 /// How many names a release may hold.
-const ENTRIES_MAX: usize = 200_000;
+pub(crate) const ENTRIES_MAX: usize = 200_000;
 /// How many links a path may lead through.
 const LINKS_MAX: usize = 40;
 
@@ -151,13 +151,17 @@ pub(crate) fn walk(disk: &dyn Disk, root: &Path) -> Result<Vec<Planned>, Release
 /// name, which may itself be a link, `..` need not lead back to where it seems to.
 fn link_inside(disk: &dyn Disk, link: &Path, depth: usize) -> Result<String, ReleaseError> {
     let text = disk.read_link(link).at("read the link", link)?;
-    let climbs = text.components().take_while(|part| *part == Component::ParentDir).count();
-    let rest_is_plain =
-        text.components().skip(climbs).all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     match text.to_str() {
-        Some(text) if climbs <= depth && rest_is_plain => Ok(text.to_owned()),
+        Some(inside) if text_stays_inside(&text, depth) => Ok(inside.to_owned()),
         _ => Err(ReleaseError::Unfit { path: link.to_owned(), why: "it is a link that may lead out of the release" }),
     }
+}
+
+/// Whether the text of a link that lies `depth` directories deep is sure to stay in the tree.
+pub(crate) fn text_stays_inside(text: &Path, depth: usize) -> bool {
+    let climbs = text.components().take_while(|part| *part == Component::ParentDir).count();
+    let mut rest = text.components().skip(climbs);
+    climbs <= depth && rest.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// The entries that these plans amount to, every byte read; copied to `to`, if given, and synced.

@@ -8,6 +8,7 @@ use ov_types::ReleaseName;
 
 use crate::crash_point::CrashPoint;
 use crate::error::{At, ReleaseError};
+use crate::fetch;
 use crate::layout::Layout;
 use crate::state::{State, state};
 use crate::switch::{CurrentRelease, current};
@@ -28,6 +29,8 @@ pub fn withdraw(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<
         // An earlier try may have stopped between its renames and its removals.
         remove_leftovers(disk, layout, name)?;
     }
+    // Nobody goes on with fetching what is withdrawn.
+    fetch::discard(disk, layout, name)?;
     Ok(there)
 }
 

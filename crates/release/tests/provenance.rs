@@ -4,12 +4,16 @@
 use std::error::Error;
 use std::path::Path;
 
-use ov_release::{Digest, Entry, Layout, Source, StageRequest, parse_provenance, stage};
-use ov_sys::{Disk, SimDisk};
-use ov_types::ReleaseName;
+use ov_release::fetch::{
+    Address, Cancel, Credentials, FetchRequest, HttpTransport, Limits, Patience, Policy, Silence, World, fetch,
+};
+use ov_release::{Digest, Entry, Layout, parse_provenance};
+use ov_sys::{Disk, Random, SimClock, SimDisk};
+use ov_types::{Moment, ReleaseName};
 use proptest::prelude::*;
 
 const VERSION_1_0: &str = include_str!("fixtures/1.0.release.json");
+const VERSION_1_1: &str = include_str!("fixtures/1.1.release.json");
 
 fn why(text: &str) -> String {
     let error = parse_provenance(text.as_bytes()).unwrap_err();
@@ -35,24 +39,47 @@ fn what_1_0_wrote_is_read() {
 }
 
 #[test]
-fn what_is_written_now_is_what_1_0_wrote() {
+fn what_1_1_wrote_is_read() {
+    let provenance = parse_provenance(VERSION_1_1.as_bytes()).unwrap();
+    let fetched = provenance.fetched.unwrap();
+    assert_eq!((fetched.address.as_str(), fetched.size), ("/source/node", 7));
+    assert_eq!(fetched.sha256, Digest::of(b"program"));
+    assert_eq!(fetched.checksum.as_deref(), Some("md5:a9c449d4fa44e9e5a41c574ae55ce4d9"));
+    assert_eq!(fetched.signer, None);
+}
+
+#[test]
+fn what_is_written_now_is_what_1_1_wrote() {
     let disk = SimDisk::new(1);
-    for directory in ["/home", "/source", "/source/bin"] {
+    for directory in ["/home", "/source"] {
         disk.make_directory(Path::new(directory), 0o755).unwrap();
     }
-    disk.plant(Path::new("/source/bin/node"), b"program", 0o755).unwrap();
-    disk.make_link(Path::new("bin/node"), Path::new("/source/node")).unwrap();
-    let request = StageRequest {
+    disk.plant(Path::new("/source/node"), b"program", 0o600).unwrap();
+    let request = FetchRequest {
         name: ReleaseName::new("v1.2.3").unwrap(),
-        source: Source::Directory("/source".into()),
-        program: Some("bin/node".to_owned()),
+        program: "bin/node".to_owned(),
+        addresses: vec![Address::parse("/source/node?checksum=md5:a9c449d4fa44e9e5a41c574ae55ce4d9").unwrap()],
+        checksum: None,
         sha256: None,
+        policy: Policy::default(),
+        limits: Limits::default(),
+        patience: Patience::default(),
         origin: None,
-        now_ms: 1_795_155_975_000,
     };
-    stage(&disk, &Layout::of_home(Path::new("/home")), &request).unwrap();
+    let clock = SimClock::new(Moment { monotonic_ms: 1, wall_ms: 1_795_155_975_000 });
+    let transport = HttpTransport::new(Silence::default()).unwrap();
+    let world = World {
+        disk: &disk,
+        clock: &clock,
+        transport: &transport,
+        credentials: &Credentials::default(),
+        cancel: &Cancel::default(),
+        random: Random::new(1),
+        progress: &mut |_| {},
+    };
+    fetch(world, &Layout::of_home(Path::new("/home")), &request).unwrap();
     let written = disk.read(Path::new("/home/releases/v1.2.3.release.json"), 1 << 20).unwrap();
-    assert_eq!(String::from_utf8(written).unwrap(), VERSION_1_0);
+    assert_eq!(String::from_utf8(written).unwrap(), VERSION_1_1);
 }
 
 #[test]

@@ -1,0 +1,449 @@
+//! A release from its addresses: fetched, believed, judged, unpacked and put into its place.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use ov_sys::disk::{Disk, Kind as FileKind};
+use ov_sys::{Clock, Random, durable};
+use ov_types::ReleaseName;
+
+use super::address::Address;
+use super::archive::{Limits, Shape, Survey};
+use super::checksum::{Algorithm, Checksum, Clause};
+use super::download::Line;
+use super::error::{Failures, FetchError};
+use super::kind::Kind;
+use super::layout_rules::{Candidate, place};
+use super::object_store::Credentials;
+use super::partial::{self, Whole};
+use super::plan_info::{self, InvalidPlanInfo, PlanInfo, Written};
+use super::progress::{Progress, Reporter};
+use super::signature::{self, Signer};
+use super::transport::{Cancel, Transport};
+use super::tries::Patience;
+use super::unpack::Unpacking;
+use super::{CrashPoint, checksum_list};
+use crate::digest::Digest;
+use crate::error::{At, ReleaseError};
+use crate::layout::Layout;
+use crate::provenance::{Fetched, Provenance};
+use crate::stage::{self, Source, StageRequest, Staged};
+use crate::tree::{self, Entry, Planned, PlannedKind};
+
+/// What a fetch needs of the world.
+pub struct World<'a> {
+    /// Where releases lie.
+    pub disk: &'a dyn Disk,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// The network.
+    pub transport: &'a dyn Transport,
+    /// What opens object stores.
+    pub credentials: &'a Credentials,
+    /// By what the fetch is called off.
+    pub cancel: &'a Cancel,
+    /// Chance, so that many nodes do not try again in the same moment.
+    pub random: Random,
+    /// Who hears how far it is.
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("disk", &self.disk).field("transport", &self.transport).finish_non_exhaustive()
+    }
+}
+
+/// What has to be said for bytes before they are looked into.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// There has to be a checksum.
+    pub must_have_checksum: bool,
+    /// One of these has to have signed them; nobody has to when there are none.
+    pub signers: Vec<Signer>,
+}
+
+/// A release to be fetched.
+#[derive(Debug, Clone)]
+pub struct FetchRequest {
+    /// Its name.
+    pub name: ReleaseName,
+    /// Where its program lies, relative to the release's directory.
+    pub program: String,
+    /// Where it is, and behind that where else it is.
+    pub addresses: Vec<Address>,
+    /// What is fetched must come to this, beside what its address says.
+    pub checksum: Option<Checksum>,
+    /// What the program must hash to.
+    pub sha256: Option<Digest>,
+    /// What is believed.
+    pub policy: Policy,
+    /// What is accepted.
+    pub limits: Limits,
+    /// How long is tried.
+    pub patience: Patience,
+    /// Where it came from, in words that go into the provenance; the address when left out.
+    pub origin: Option<String>,
+}
+
+/// A fetch under way.
+struct Fetch<'a, 'r> {
+    line: Line<'a>,
+    layout: &'r Layout,
+    request: &'r FetchRequest,
+}
+
+/// Fetches a release. Fetching the same again does nothing; fetching again what broke off goes on where it did.
+pub fn fetch(world: World<'_>, layout: &Layout, request: &FetchRequest) -> Result<Staged, FetchError> {
+    let (disk, name) = (world.disk, &request.name);
+    if !tree::is_inside(Path::new(&request.program)) {
+        let path = request.program.clone().into();
+        return Err(ReleaseError::Unfit { path, why: "the program must lie in the release" }.into());
+    }
+    let unproven = request.addresses.iter().find(|address| address.checksum().is_none() && request.checksum.is_none());
+    if let Some(address) = unproven.filter(|_| request.policy.must_have_checksum) {
+        return Err(FetchError::NoChecksum(address.to_string()));
+    }
+    let place = layout.parent(name);
+    let mut fetch = Fetch { line: line(world, place, request.patience, &request.limits), layout, request };
+    let mut failures = Vec::new();
+    for address in &request.addresses {
+        match fetch.from(address) {
+            Ok(staged) => {
+                CrashPoint::Placed.reach();
+                partial::discard(disk, layout, name)?;
+                return Ok(staged);
+            }
+            Err(error) => {
+                if error.spoils_what_came() {
+                    // On a full disk the leftovers would hold the very room that is missing.
+                    let _ = partial::discard(disk, layout, name);
+                }
+                if !error.is_of_the_address() {
+                    return Err(error);
+                }
+                failures.push(error);
+            }
+        }
+    }
+    Err(match failures.pop() {
+        None => FetchError::NoAddress(name.clone()),
+        Some(only) if failures.is_empty() => only,
+        Some(last) => {
+            failures.push(last);
+            FetchError::Everywhere { name: name.clone(), failures: Failures(failures) }
+        }
+    })
+}
+
+fn line<'a>(world: World<'a>, place: PathBuf, patience: Patience, limits: &Limits) -> Line<'a> {
+    let World { disk, clock, transport, credentials, cancel, random, progress } = world;
+    let reporter = Reporter::new(progress, clock);
+    let bytes_max = limits.download_bytes_max;
+    Line { disk, place, clock, transport, credentials, cancel, random, reporter, patience, bytes_max }
+}
+
+/// Reads what a plan says of its release, following its reference if it is one.
+pub fn read_plan_info(
+    world: World<'_>,
+    text: &str,
+    must_have_checksum: bool,
+    patience: Patience,
+) -> Result<PlanInfo, FetchError> {
+    let address = match PlanInfo::read(text, must_have_checksum)? {
+        Written::Here(info) => return Ok(info),
+        Written::At(address) => address,
+    };
+    let shown = address.to_string();
+    let mut line = line(world, PathBuf::from("/"), patience, &Limits::default());
+    let failed = |source| FetchError::Reference { address: shown.clone(), source };
+    let bytes = line.text(&address, plan_info::LEN_MAX).map_err(failed)?;
+    let expected = line.expected(&address, None)?;
+    compare(&address, &expected, &Digested::of(&bytes, &expected))?;
+    let text = String::from_utf8_lossy(&bytes);
+    if text.trim().is_empty() {
+        return Err(InvalidPlanInfo::NoContent(shown).into());
+    }
+    Ok(PlanInfo::parse(text.trim())?)
+}
+
+/// Removes what fetching left of releases that are not `wanted` any more.
+pub fn forget(disk: &dyn Disk, layout: &Layout, wanted: &BTreeSet<ReleaseName>) -> Result<(), FetchError> {
+    if !durable::exists(disk, &layout.releases).at("look at", &layout.releases)? {
+        return Ok(());
+    }
+    for entry in disk.list(&layout.releases).at("list", &layout.releases)? {
+        let name = entry.to_str().and_then(|entry| entry.strip_prefix(".fetching-"));
+        if let Some(name) = name.and_then(|name| ReleaseName::new(name).ok()).filter(|name| !wanted.contains(name)) {
+            partial::discard(disk, layout, &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// The digests of what came: SHA-256, and by another algorithm if one is expected.
+struct Digested {
+    sha256: Digest,
+    other: Checksum,
+}
+
+impl Digested {
+    fn of(bytes: &[u8], expected: &[Checksum]) -> Self {
+        let mut digesters = super::checksum::Digesters::new(wanted(expected));
+        digesters.update(bytes);
+        let (sha256, other) = digesters.finish();
+        Self { sha256, other }
+    }
+}
+
+/// The algorithm beside SHA-256 that is needed; SHA-256 itself if that alone is.
+fn wanted(expected: &[Checksum]) -> Option<Algorithm> {
+    let algorithms = expected.iter().map(Checksum::algorithm);
+    algorithms.clone().find(|algorithm| *algorithm != Algorithm::Sha256).or_else(|| algorithms.clone().next())
+}
+
+fn compare(address: &Address, expected: &[Checksum], found: &Digested) -> Result<(), FetchError> {
+    for expected in expected {
+        let sha256 = Checksum::sha256(found.sha256);
+        let found = if expected.algorithm() == Algorithm::Sha256 { &sha256 } else { &found.other };
+        if found != expected {
+            let (expected, found) = (expected.to_string(), found.to_string());
+            return Err(FetchError::Mismatch { address: address.to_string(), expected, found });
+        }
+    }
+    Ok(())
+}
+
+impl Line<'_> {
+    /// What the bytes at an address must come to. Lists are fetched.
+    fn expected(&mut self, address: &Address, also: Option<&Checksum>) -> Result<Vec<Checksum>, FetchError> {
+        let mut expected: Vec<Checksum> = also.into_iter().cloned().collect();
+        match address.checksum() {
+            None => {}
+            Some(Clause::Value(checksum)) => expected.push(checksum.clone()),
+            Some(Clause::List(list)) => expected.push(self.listed(address, list)?),
+        }
+        expected.dedup();
+        let mut others = expected.iter().filter(|checksum| checksum.algorithm() != Algorithm::Sha256);
+        let is_one = expected.len() < 2 || expected[0].algorithm() != expected[1].algorithm();
+        if !is_one || others.by_ref().count() > 1 {
+            return Err(FetchError::Contradiction(address.to_string()));
+        }
+        Ok(expected)
+    }
+
+    fn listed(&mut self, address: &Address, list: &str) -> Result<Checksum, FetchError> {
+        let list = Address::parse(list)?;
+        let text = self.text(&list, checksum_list::LEN_MAX);
+        let text = text.map_err(|source| FetchError::List { address: list.to_string(), source })?;
+        let names = checksum_list::names_in_list(&address.path(), &list.path());
+        let found = checksum_list::find_checksum(&String::from_utf8_lossy(&text), &names);
+        found.ok_or_else(|| FetchError::NotInList { list: list.to_string(), address: address.to_string() })
+    }
+}
+
+impl Fetch<'_, '_> {
+    fn from(&mut self, address: &Address) -> Result<Staged, FetchError> {
+        if let Some(directory) = self.local_directory(address)? {
+            return self.stage_directory(address, &directory);
+        }
+        if let Some(there) = stage::make_way(self.line.disk, self.layout, &self.request.name)? {
+            return self.accept(there);
+        }
+        let expected = self.line.expected(address, self.request.checksum.as_ref())?;
+        let whole = self.bring(address, &expected)?;
+        let signer = self.check_signature(address, &whole)?;
+        CrashPoint::Verified.reach();
+        let fetched = Fetched {
+            address: address.to_string(),
+            size: whole.size,
+            sha256: whole.sha256,
+            checksum: expected.last().map(ToString::to_string),
+            signer,
+        };
+        let provenance = match address.kind() {
+            None => self.build_from_program(&whole, fetched)?,
+            Some(kind) => self.build_from_archive(address, kind, &whole, fetched)?,
+        };
+        Ok(Staged { provenance, changed: true })
+    }
+
+    /// Brings the bytes and compares them. If they came in pieces and are wrong, the pieces may not belong together:
+    /// then once more in one.
+    fn bring(&mut self, address: &Address, expected: &[Checksum]) -> Result<Whole, FetchError> {
+        let (layout, name) = (self.layout, &self.request.name);
+        let failed = |source| FetchError::Download { address: address.to_string(), source };
+        let digested = |whole: &Whole| Digested { sha256: whole.sha256, other: whole.checksum.clone() };
+        let (whole, is_of_one_piece) = self.line.fetch(layout, name, address, wanted(expected)).map_err(failed)?;
+        match compare(address, expected, &digested(&whole)) {
+            Ok(()) => return Ok(whole),
+            Err(error) if is_of_one_piece => return Err(error),
+            Err(_) => partial::discard(self.line.disk, layout, name)?,
+        }
+        let (whole, _) = self.line.fetch(layout, name, address, wanted(expected)).map_err(failed)?;
+        compare(address, expected, &digested(&whole)).map(|()| whole)
+    }
+
+    fn check_signature(&mut self, address: &Address, whole: &Whole) -> Result<Option<String>, FetchError> {
+        let signers = &self.request.policy.signers;
+        if signers.is_empty() {
+            return Ok(None);
+        }
+        let beside = address.beside(".minisig");
+        let signature = self.line.text(&beside, signature::LEN_MAX);
+        let signature = signature.map_err(|source| FetchError::NoSignature { address: beside.to_string(), source })?;
+        let mut bytes = self.line.disk.open(&whole.path).at("open", &whole.path)?;
+        let signer = signature::check(signers, &signature, &mut *bytes);
+        let signer = signer.map_err(|source| FetchError::Signature { address: address.to_string(), source })?;
+        Ok(Some(signer))
+    }
+
+    /// What is there already is as good if it was fetched from the same place, or came to the same checksum.
+    fn accept(&self, there: Provenance) -> Result<Staged, FetchError> {
+        let request = self.request;
+        stage::check_program(&request.name, request.sha256, &there.program, &there.entries)?;
+        let in_address = request.addresses.iter().filter_map(|address| match address.checksum() {
+            Some(Clause::Value(checksum)) => Some(checksum),
+            Some(Clause::List(_)) | None => None,
+        });
+        let known: Vec<&Checksum> = request.checksum.iter().chain(in_address).collect();
+        let is_same = there.fetched.as_ref().is_some_and(|fetched| {
+            let sha256 = Checksum::sha256(fetched.sha256);
+            let is_it = |known: &&Checksum| **known == sha256 || fetched.checksum.as_ref() == Some(&known.to_string());
+            let is_from_there = || request.addresses.iter().any(|address| address.to_string() == fetched.address);
+            if known.is_empty() { is_from_there() } else { known.iter().any(is_it) }
+        });
+        if is_same {
+            Ok(Staged { provenance: there, changed: false })
+        } else {
+            Err(ReleaseError::Occupied { name: request.name.clone() }.into())
+        }
+    }
+
+    /// What came is the program itself.
+    fn build_from_program(&self, whole: &Whole, fetched: Fetched) -> Result<Provenance, FetchError> {
+        let (disk, request, now_ms) = (self.line.disk, self.request, self.line.clock.now().wall_ms);
+        let program = Path::new(&request.program);
+        stage::build(disk, self.layout, &request.name, 0, |staging| {
+            let mut entries = Vec::new();
+            let above: Vec<&Path> = program.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
+            for above in above.into_iter().rev() {
+                let at = staging.join(above);
+                disk.make_directory(&at, 0o755).at("make", &at)?;
+                entries.push(Entry::Directory { path: above.to_string_lossy().into_owned(), mode: 0o755 });
+            }
+            let at = staging.join(program);
+            disk.set_mode(&whole.path, 0o755).at("make executable", &whole.path)?;
+            disk.sync_file(&whole.path).at("sync", &whole.path)?;
+            disk.rename(&whole.path, &at).at("rename to", &at)?;
+            let (path, size, sha256) = (request.program.clone(), whole.size, whole.sha256);
+            entries.push(Entry::File { path, mode: 0o755, size, sha256 });
+            tree::sync_directories(disk, staging, &entries)?;
+            CrashPoint::Unpacked.reach();
+            provenance_of(request, entries, fetched, now_ms)
+        })
+    }
+
+    fn build_from_archive(
+        &mut self,
+        address: &Address,
+        kind: Kind,
+        whole: &Whole,
+        fetched: Fetched,
+    ) -> Result<Provenance, FetchError> {
+        let (disk, layout, request) = (self.line.disk, self.layout, self.request);
+        let survey = {
+            let mut source = disk.open(&whole.path).at("open", &whole.path)?;
+            Survey::of(kind, &mut source, whole.size, &request.limits)?
+        };
+        let candidates: Vec<_> =
+            survey.members.iter().map(|member| Candidate { path: &member.path, shape: &member.shape }).collect();
+        let placement = place(&candidates, true, address.subdirectory(), &request.program, &address.to_string())?;
+        let (cancel, reporter) = (self.line.cancel, &mut self.line.reporter);
+        let mut unpacking = Unpacking {
+            disk,
+            archive: &whole.path,
+            len: whole.size,
+            kind,
+            limits: &request.limits,
+            survey: &survey,
+            placement: &placement,
+            cancel,
+            reporter,
+        };
+        let now_ms = self.line.clock.now().wall_ms;
+        stage::build(disk, layout, &request.name, survey.size, |staging| {
+            let entries = unpacking.run(staging)?;
+            tree::sync_directories(disk, staging, &entries)?;
+            CrashPoint::Unpacked.reach();
+            provenance_of(request, entries, fetched, now_ms)
+        })
+    }
+
+    /// The directory of this machine that an address names, if it does.
+    fn local_directory(&self, address: &Address) -> Result<Option<PathBuf>, FetchError> {
+        let Some(path) = address.local_path() else { return Ok(None) };
+        let facts = tree::facts_followed(self.line.disk, path)?;
+        let is_directory = facts.is_some_and(|facts| facts.kind == FileKind::Directory);
+        Ok(if is_directory { Some(tree::resolve(self.line.disk, path)?) } else { None })
+    }
+
+    /// A directory of this machine is copied, by the rules for archives with more than one file.
+    fn stage_directory(&self, address: &Address, directory: &Path) -> Result<Staged, FetchError> {
+        let (disk, request) = (self.line.disk, self.request);
+        let is_checked = address.checksum().is_some() || request.checksum.is_some();
+        if is_checked || !request.policy.signers.is_empty() {
+            return Err(FetchError::Directory(address.to_string()));
+        }
+        let mut planned = tree::walk(disk, directory)?;
+        let shapes: Vec<Shape> = planned.iter().map(shape_of).collect();
+        let candidates: Vec<_> =
+            planned.iter().zip(&shapes).map(|(plan, shape)| Candidate { path: &plan.path, shape }).collect();
+        let placement = place(&candidates, false, None, &request.program, &address.to_string())?;
+        for (plan, path) in planned.iter_mut().zip(placement.paths) {
+            plan.path = path.unwrap_or_default();
+        }
+        add_directories(&mut planned, &request.program);
+        stage::make_program_executable(&mut planned, &placement.program, directory)?;
+        let staging = StageRequest {
+            name: request.name.clone(),
+            source: Source::Directory(directory.to_owned()),
+            program: Some(request.program.clone()),
+            sha256: request.sha256,
+            origin: request.origin.clone().or_else(|| Some(address.to_string())),
+            now_ms: self.line.clock.now().wall_ms,
+        };
+        Ok(stage::stage_planned(disk, self.layout, &staging, request.program.clone(), &planned)?)
+    }
+}
+
+fn shape_of(plan: &Planned) -> Shape {
+    match &plan.what {
+        PlannedKind::File { .. } => Shape::File,
+        PlannedKind::Directory { .. } => Shape::Directory,
+        PlannedKind::Link { to } => Shape::Link { to: to.clone() },
+    }
+}
+
+/// Directories above the program that nothing in the plan makes.
+fn add_directories(planned: &mut Vec<Planned>, program: &str) {
+    for above in Path::new(program).ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        let path = above.to_string_lossy().into_owned();
+        if planned.iter().all(|plan| plan.path != path) {
+            planned.push(Planned { path, from: PathBuf::new(), what: PlannedKind::Directory { mode: 0o755 } });
+        }
+    }
+    planned.sort_by(|a, b| a.path.cmp(&b.path));
+}
+
+fn provenance_of(
+    request: &FetchRequest,
+    entries: Vec<Entry>,
+    fetched: Fetched,
+    now_ms: i64,
+) -> Result<Provenance, FetchError> {
+    stage::check_program(&request.name, request.sha256, &request.program, &entries)?;
+    let source = request.origin.clone().unwrap_or_else(|| fetched.address.clone());
+    let (name, program) = (request.name.clone(), request.program.clone());
+    Ok(Provenance::new(name, program, source, now_ms, entries).with_fetched(fetched))
+}

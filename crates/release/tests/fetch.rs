@@ -1,0 +1,14 @@
+//! Fetching releases: over the network as it is, out of every archive, through every failure.
+
+mod fetch {
+    mod archives;
+    mod bench;
+    mod crash;
+    mod hostile;
+    mod interrupted;
+    mod kinds;
+    mod local;
+    mod server;
+    mod trust;
+    mod web;
+}

@@ -1,0 +1,216 @@
+//! Stopped anywhere: what is found is nothing or a whole release, and fetching again ends where fetching once would
+//! have.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+
+use ov_release::fetch::{
+    Answer, Ask, Body, Cancel, CrashPoint, Credentials, FetchError, FetchRequest, Transport, TransportError, World,
+    fetch,
+};
+use ov_release::{Digest, Layout, Staged, State, state, verify};
+use ov_sys::sim_disk::Fault;
+use ov_sys::{Disk, Random, SimClock, SimDisk};
+use ov_types::{Lasting, Moment};
+
+use super::archives::{directory, file, link, tar_of, zip_of};
+use super::bench::{Bench, from, names_in};
+
+/// Serves one file in parts, and breaks off in the middle of every answer that begins at its beginning.
+#[derive(Debug)]
+struct Breaking {
+    bytes: Vec<u8>,
+    clock: SimClock,
+}
+
+impl Transport for Breaking {
+    fn get(&self, ask: &Ask<'_>, _: &Cancel) -> Result<Answer, TransportError> {
+        let range = ask.headers.iter().find(|(name, _)| *name == "range").map(|(_, value)| value);
+        let from = range.map_or(0, |range| range[6..range.len() - 1].parse().unwrap());
+        let len = self.bytes.len();
+        let mut headers = vec![("etag".to_owned(), "\"1\"".to_owned())];
+        let (status, end) = if from == 0 {
+            headers.push(("content-length".to_owned(), len.to_string()));
+            (200, len / 2)
+        } else {
+            headers.push(("content-range".to_owned(), format!("bytes {from}-{}/{len}", len - 1)));
+            (206, len)
+        };
+        let parts = self.bytes[from..end].chunks(len / 3).rev().map(<[u8]>::to_vec).collect();
+        Ok(Answer { status, headers, body: Box::new(Parts { parts, is_broken: end < len }) })
+    }
+
+    fn pause(&self, pause_ms: u64, _: &Cancel) {
+        self.clock.advance(pause_ms);
+    }
+}
+
+struct Parts {
+    parts: Vec<Vec<u8>>,
+    is_broken: bool,
+}
+
+impl Body for Parts {
+    fn next(&mut self, _: &Cancel) -> Result<Option<Vec<u8>>, TransportError> {
+        match self.parts.pop() {
+            None if self.is_broken => Err(TransportError::Broken { why: "it was cut".to_owned() }),
+            part => Ok(part),
+        }
+    }
+}
+
+struct Case {
+    transport: Breaking,
+    request: FetchRequest,
+    layout: Layout,
+}
+
+impl Case {
+    fn new(suffix: &str, bytes: Vec<u8>) -> Self {
+        let clock = SimClock::new(Moment { monotonic_ms: 1, wall_ms: 5 });
+        let request = from(&[format!("https://a.example/node{suffix}?checksum={}", Digest::of(&bytes))]);
+        Self { transport: Breaking { bytes, clock }, request, layout: Layout::of_home(Path::new("/home")) }
+    }
+
+    fn all() -> [Self; 3] {
+        let program = b"program".repeat(90);
+        let items = [directory("lib"), file("node", &program), file("lib/a.so", b"library"), link("b", "lib/a.so")];
+        [Self::new("", program.clone()), Self::new(".tar", tar_of(&items)), Self::new(".zip", zip_of(&items))]
+    }
+
+    fn fetch(&self, disk: &SimDisk) -> Result<Staged, FetchError> {
+        let (credentials, cancel) = (Credentials::default(), Cancel::default());
+        let mut tell = |_| {};
+        let (random, clock, transport) = (Random::new(1), &self.transport.clock, &self.transport);
+        let progress = &mut tell;
+        let world = World { disk, clock, transport, credentials: &credentials, cancel: &cancel, random, progress };
+        fetch(world, &self.layout, &self.request)
+    }
+
+    fn is_whole(&self, disk: &SimDisk) -> bool {
+        matches!(verify(disk, &self.layout, &self.request.name).unwrap(), State::Complete(_))
+    }
+
+    /// What the cheap look calls complete has every byte.
+    fn check(&self, disk: &SimDisk) {
+        if matches!(state(disk, &self.layout, &self.request.name).unwrap(), State::Complete(_)) {
+            assert!(self.is_whole(disk));
+        }
+    }
+
+    fn finally(&self, disk: &SimDisk) {
+        assert!(self.is_whole(disk));
+        assert_eq!(disk.list(&self.layout.releases).unwrap(), ["v1", "v1.release.json"]);
+    }
+}
+
+fn empty() -> SimDisk {
+    let disk = SimDisk::new(1);
+    disk.make_directory(Path::new("/home"), 0o755).unwrap();
+    disk.sync_file_system(Path::new("/")).unwrap();
+    disk
+}
+
+#[test]
+fn a_fetch_that_is_stopped_anywhere_can_be_gone_on_with() {
+    for case in Case::all() {
+        let start = empty();
+        let whole = start.fork();
+        case.fetch(&whole).unwrap();
+        let last = whole.operations();
+        case.finally(&whole);
+        for operation in start.operations() + 1..=last {
+            for seed in 0..6 {
+                let disk = start.fork();
+                disk.fail_at(operation, if seed == 0 { Fault::Kill } else { Fault::PowerCut });
+                assert!(case.fetch(&disk).is_err(), "nothing happened at operation {operation}");
+                match seed {
+                    0 => disk.kill(),
+                    _ => disk.crash(seed * 1_000 + operation),
+                }
+                case.check(&disk);
+                case.fetch(&disk).unwrap_or_else(|error| panic!("operation {operation}, seed {seed}: {error:?}"));
+                case.finally(&disk);
+                // What it ended with is durable.
+                disk.crash(seed);
+                case.finally(&disk);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_anywhere_fails_the_fetch_and_not_the_next_one() {
+    for case in Case::all() {
+        let start = empty();
+        let whole = start.fork();
+        case.fetch(&whole).unwrap();
+        for fault in [Fault::NoSpace, Fault::InputOutput] {
+            for operation in start.operations() + 1..=whole.operations() {
+                let disk = start.fork();
+                disk.fail_at(operation, fault);
+                // A failure to clean up after success need not fail the whole.
+                if let Err(error) = case.fetch(&disk) {
+                    assert_eq!(error.lasting(), Lasting::Transient, "operation {operation}: {error:?}");
+                }
+                case.check(&disk);
+                disk.crash(operation);
+                case.check(&disk);
+                case.fetch(&disk).unwrap_or_else(|error| panic!("operation {operation}: {error:?}"));
+                case.finally(&disk);
+            }
+        }
+    }
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_left_that_holds_the_room() {
+    for case in Case::all() {
+        let disk = empty();
+        disk.plant(Path::new("/home/big"), &vec![0; 1 << 20], 0o644).unwrap();
+        let len = case.transport.bytes.len() as u64;
+        // Room for the margin and a part of the download.
+        disk.set_capacity(Some((17 << 20) + len / 2));
+        let error = case.fetch(&disk).unwrap_err();
+        assert!(matches!(error, FetchError::Download { .. }) && error.lasting() == Lasting::Transient, "{error:?}");
+        disk.set_capacity(None);
+        case.fetch(&disk).unwrap();
+        case.finally(&disk);
+    }
+}
+
+/// Where the process that is to die finds its folder.
+const CHILD: &str = "OV_TEST_FETCH_FOLDER";
+/// More than lies between two notes.
+const LARGE_BYTES: usize = 18 << 20;
+
+#[test]
+fn the_program_can_be_killed_at_every_point() {
+    if let Some(folder) = std::env::var_os(CHILD) {
+        let bench = Bench::new();
+        let layout = Layout::of_home(Path::new(&folder));
+        let bench = Bench { layout, ..bench };
+        let source = Path::new(&folder).join("source").display().to_string();
+        bench.fetch(&from(&[source])).unwrap();
+        return;
+    }
+    for point in CrashPoint::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let mut source = std::fs::File::create(folder.path().join("source")).unwrap();
+        source.write_all(&vec![7; LARGE_BYTES]).unwrap();
+        let run = |crash_at: Option<&str>| {
+            let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "fetch::crash::the_program_can_be_killed_at_every_point"]);
+            command.env(CHILD, folder.path()).stdout(std::process::Stdio::null());
+            command.envs(crash_at.map(|point| (ov_sys::crash_point::VARIABLE, point)));
+            command.status().unwrap()
+        };
+        assert_eq!(run(Some(point.name())).signal(), Some(9), "{} was not reached", point.name());
+        assert!(run(None).success(), "after {}", point.name());
+        let releases = folder.path().join("releases");
+        assert_eq!(names_in(&releases), ["v1", "v1.release.json"], "{}", point.name());
+        assert_eq!(std::fs::metadata(releases.join("v1/bin/node")).unwrap().len(), LARGE_BYTES as u64);
+    }
+}
