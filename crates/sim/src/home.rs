@@ -12,6 +12,7 @@ use ov_sys::sim_disk::SimDisk;
 use ov_sys::{Clock, SimClock, durable};
 use ov_types::ReleaseName;
 use ov_vault::sign_state::{self, OnDisk};
+use ov_vault::{Custody, Machine};
 
 use crate::{Lawful, Nature, Program, Violation};
 
@@ -96,6 +97,15 @@ impl Home {
         self.disk.make_directory(&folder.join("bin"), 0o755)?;
         let mut writer = self.disk.create(&folder.join("bin/node"), 0o755)?;
         writer.write_all(&self.program(level).bytes())
+    }
+
+    /// Clocks are set and machines boot again and again; here somebody says at once that it is the same machine. A note
+    /// that cannot be written leaves it in doubt, and the doctor says so.
+    pub fn confirm_machine(&self) {
+        let layout = &self.shape.layout;
+        let custody = Custody::of(&Machine::this(), self.clock.now());
+        let _ = durable::make_directories(&self.disk, &layout.state, 0o700);
+        let _ = ov_vault::custody::write(&self.disk, &layout.custody(), &custody);
     }
 
     /// The program of a level.
