@@ -292,6 +292,8 @@ impl Keeper {
     fn take_message(&mut self, message: Message) -> Result<(), CoreError> {
         match message {
             Message::Input(input) => self.take(input),
+            // Said of a run that has ended meanwhile, it would pass for what the next release came to.
+            Message::Height(_, run) if !self.is_running(run) => Ok(()),
             Message::Height(height, run) => {
                 self.live.send_modify(|live| live.height = Some((height, run)));
                 self.handle.metrics.height(height, self.clock.now());
@@ -306,6 +308,11 @@ impl Keeper {
                 Ok(())
             }
         }
+    }
+
+    /// Whether this launch of main is the one that runs.
+    fn is_running(&self, run: RunId) -> bool {
+        self.core.node().unit_view(&UnitName::main()).is_some_and(|main| main.run == run && main.pid.is_some())
     }
 
     fn take_shim(&mut self, unit: &UnitName, event: ShimEvent) -> Result<(), CoreError> {

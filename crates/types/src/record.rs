@@ -13,7 +13,7 @@ pub struct StepFacts {
     /// The release that ran before; told by `recheck`, before anything changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<ReleaseName>,
-    /// The height that the old release was last seen at; told by `recheck`.
+    /// The height that the old release was last seen at; told by `recheck`, and once more by `stop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<Height>,
     /// The release was put into its folder by this upgrade.

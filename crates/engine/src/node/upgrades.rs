@@ -187,7 +187,9 @@ impl Node {
             matches!((step, direction), (Step::Start, Direction::Forward) | (Step::Stop, Direction::Backward));
         if goes_down {
             if self.units.values().all(Unit::is_down) {
-                self.finish_step(id, step, direction, StepFacts::default());
+                // Blocks may have come since the recheck; what comes from here on is not of the old release.
+                let height = self.height.map(|(height, _)| height).filter(|_| direction == Direction::Forward);
+                self.finish_step(id, step, direction, StepFacts { height, ..StepFacts::default() });
             } else if passed >= self.settings.upgrade.stop_within_ms {
                 let left: Vec<&str> =
                     self.units.iter().filter(|(_, unit)| !unit.is_down()).map(|(name, _)| name.as_str()).collect();
