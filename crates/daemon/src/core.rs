@@ -13,6 +13,7 @@ use ov_sys::Disk;
 use ov_types::{EngineSettings, Moment, PlanId, Record};
 
 use crate::crash_points::CrashPoint;
+use crate::steps::{Show, Standing};
 
 /// Why the brain cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,7 @@ pub type Obeyed = (Result<Option<PlanId>, Refused>, Vec<Effect>);
 pub struct Core {
     node: Node,
     journal: Journal<Record>,
+    show: Show,
 }
 
 impl Core {
@@ -90,7 +92,8 @@ impl Core {
         }
         let started = Record::DaemonStarted { at: now, version, boot: boot.to_owned() };
         ledger.apply(&started).map_err(|source| CoreError::Illegal { sequence: journal.next().0, source })?;
-        let mut core = Self { node: Node::new(settings, ledger), journal };
+        let node = Node::new(settings, ledger);
+        let mut core = Self { show: Show::of(&node), node, journal };
         core.journal.append(&[started])?;
         Ok(core)
     }
@@ -98,6 +101,11 @@ impl Core {
     /// The engine, to be looked at.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// How the node stands, for work that the plan `except` wants done beside it: always as it is when it is looked at.
+    pub fn standing(&self, except: Option<PlanId>) -> Standing {
+        self.show.standing(except)
     }
 
     /// Takes an input in. The effects may be carried out: everything they follow from is durable.
@@ -128,6 +136,7 @@ impl Core {
             }
             CrashPoint::Decided.reach();
         }
+        self.show.update(&self.node);
         Ok(effects)
     }
 }

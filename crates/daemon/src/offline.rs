@@ -17,7 +17,7 @@ use ov_types::{Event, PlanId, Record, ReleaseName, UnitName};
 use ov_vault::SignState;
 
 use crate::doctor::Depth;
-use crate::steps::Workshop;
+use crate::steps::{Standing, Workshop};
 use crate::{event_log, units};
 
 /// What the journal of a node says. Safe beside a daemon that writes it, and of use without a configuration.
@@ -80,12 +80,11 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock),
         shape: Arc::new(shape),
-        needed: Vec::new(),
+        standing: Standing::default(),
         kept: BTreeSet::new(),
         recorded_sign_state: ledger.sign_state().map(|(height, round, step)| SignState { height, round, step }),
         height: ledger.last_end().and_then(|end| end.height),
         plans: crate::steps::waiting_plans(&ledger),
-        own: vec![std::process::id()],
         abandoned: Arc::new(AtomicBool::new(false)),
     };
     let plan = shop.plans.iter().find(|plan| release.is_none_or(|release| *release == plan.release));
@@ -105,12 +104,11 @@ pub fn first_release(
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock),
         shape: Arc::new(shape),
-        needed: Vec::new(),
+        standing: Standing::default(),
         kept: BTreeSet::new(),
         recorded_sign_state: None,
         height: None,
         plans: Vec::new(),
-        own: Vec::new(),
         abandoned: Arc::new(AtomicBool::new(false)),
     };
     crate::steps::stage(&shop, name.clone(), source, None, None)?;

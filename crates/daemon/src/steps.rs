@@ -15,6 +15,7 @@ use ov_types::record::{Outcome, StepFacts};
 use ov_types::{Direction, Finding, Height, Plan, PlanId, Problem, ReleaseName, SnapshotId, Step};
 use ov_vault::SignState;
 
+use crate::core::Core;
 use crate::doctor::{self, Depth, DoctorInput};
 
 mod commit;
@@ -23,10 +24,13 @@ mod keep;
 mod migrate;
 mod recheck;
 mod stage;
+mod standing;
 mod switch;
 
 pub(crate) use keep::{data_rules, describe, of_vault, take};
 pub(crate) use stage::{of_release, stage};
+pub(crate) use standing::Show;
+pub use standing::Standing;
 
 /// What every step works with.
 #[derive(Debug, Clone)]
@@ -37,8 +41,8 @@ pub struct Workshop {
     pub clock: Arc<dyn Clock>,
     /// The node.
     pub shape: Arc<NodeShape>,
-    /// Releases that must stay: those of plans that are not over.
-    pub needed: Vec<ReleaseName>,
+    /// Which releases must stay, and what runs.
+    pub standing: Standing,
     /// Snapshots that retention must leave: those of plans that are not over, and that of the last committed upgrade,
     /// which somebody may still want to go back from.
     pub kept: BTreeSet<SnapshotId>,
@@ -48,8 +52,6 @@ pub struct Workshop {
     pub height: Option<Height>,
     /// Plans that wait for their trigger.
     pub plans: Vec<Plan>,
-    /// The daemon and the processes it looks after.
-    pub own: Vec<u32>,
     /// Set when the result is no longer wanted.
     pub abandoned: Arc<AtomicBool>,
 }
@@ -68,27 +70,22 @@ pub struct Place {
 impl Workshop {
     /// The workshop of a node as its engine knows it now. What only the plan `except` needs is not protected from
     /// that plan's own steps.
-    pub fn of(node: &ov_engine::Node, place: Place, own: Vec<u32>, except: Option<PlanId>) -> Self {
-        let ledger = node.ledger();
-        let live = || ledger.entries().filter(|entry| !entry.is_over());
-        let needed = live()
-            .filter(|entry| Some(entry.plan.id) != except)
-            .flat_map(|entry| std::iter::once(entry.plan.release.clone()).chain(entry.facts.previous.clone()))
-            .collect();
+    pub fn of(core: &Core, place: Place, except: Option<PlanId>) -> Self {
+        let (node, ledger) = (core.node(), core.node().ledger());
+        let live = ledger.entries().filter(|entry| !entry.is_over());
         let committed = |entry: &&Entry| entry.phase == Phase::Ended { outcome: Outcome::Committed };
         let last = ledger.entries().rev().find(committed);
-        let kept = live().chain(last).filter_map(|entry| entry.facts.snapshot.clone()).collect();
+        let kept = live.chain(last).filter_map(|entry| entry.facts.snapshot.clone()).collect();
         let Place { disk, clock, shape } = place;
         Self {
             disk,
             clock,
             shape,
-            needed,
+            standing: core.standing(except),
             kept,
             recorded_sign_state: recorded_sign_state(node),
             height: node.height().map(|(height, _)| height),
             plans: waiting_plans(ledger),
-            own,
             abandoned: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -111,7 +108,7 @@ impl Workshop {
             plans: &self.plans,
             height: self.height,
             recorded_sign_state: self.recorded_sign_state,
-            own: &self.own,
+            own: &self.standing.own_processes(),
         })
     }
 

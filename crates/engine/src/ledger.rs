@@ -115,16 +115,21 @@ impl Entry {
         }
     }
 
-    /// Whether its steps are being undone, or were.
-    pub fn is_going_back(&self) -> bool {
-        fn goes_back(phase: &Phase) -> bool {
+    /// Where it leads that its steps are being undone, or were.
+    pub fn toward(&self) -> Option<Outcome> {
+        fn leads(phase: &Phase) -> Option<Outcome> {
             match phase {
-                Phase::Backward { .. } | Phase::Undone { .. } => true,
-                Phase::NeedsOperator { then } => goes_back(then),
-                _ => false,
+                Phase::Backward { toward, .. } | Phase::Undone { toward } => Some(*toward),
+                Phase::NeedsOperator { then } => leads(then),
+                _ => None,
             }
         }
-        goes_back(&self.phase)
+        leads(&self.phase)
+    }
+
+    /// Whether its steps are being undone, or were.
+    pub fn is_going_back(&self) -> bool {
+        self.toward().is_some()
     }
 
     /// Whether the units must be down now: from the beginning of `stop` to the beginning of `start`, and back. An upgrade

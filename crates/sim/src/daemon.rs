@@ -281,7 +281,7 @@ impl World {
         let within_ms = if self.random.chance(1, 8) { 5_000 } else { 100 };
         let wait_ms = 1 + self.random.below(within_ms);
         let Some(daemon) = &mut self.daemon else { return };
-        let shop = Workshop::of(daemon.core.node(), place, vec![1], Some(call.plan.id));
+        let shop = Workshop::of(&daemon.core, place, Some(call.plan.id));
         daemon.abandoned.insert(call.plan.id, Arc::clone(&shop.abandoned));
         let busy = daemon.plans_busy_ms.entry(call.plan.id).or_default();
         let is_proof = call.step == Step::Prove && call.direction == Direction::Forward;
@@ -305,6 +305,9 @@ impl World {
     }
 
     pub(crate) fn run_step(&mut self, job: &Job) -> Lawful {
+        if matches!(job.call.step, Step::Examine | Step::Recheck) {
+            self.home.confirm_machine();
+        }
         let result = carry_out(&job.shop, &job.call);
         if !self.home.disk.is_alive() {
             self.tally.count("death.in-step");

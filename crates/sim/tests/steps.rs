@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ov_daemon::steps::{Workshop, carry_out};
+use ov_daemon::steps::{Standing, Workshop, carry_out};
 use ov_engine::StepCall;
 use ov_release::{CurrentRelease, State};
 use ov_sim::{Home, Nature};
@@ -49,6 +49,7 @@ fn home(seed: u64) -> Home {
     plant("height", b"7");
     home.disk.plant(&home.source(2), &home.program(2).bytes(), 0o755).ok();
     ov_daemon::tidy_up::tidy_up(&home.disk, &clock, &home.shape).unwrap();
+    home.confirm_machine();
     home
 }
 
@@ -62,12 +63,11 @@ fn run(home: &Home, step: Step, direction: Direction, facts: &StepFacts) -> Resu
         disk: Arc::new(home.disk.clone()),
         clock: Arc::new(home.clock.clone()),
         shape: Arc::clone(&home.shape),
-        needed: Vec::new(),
+        standing: Standing::default(),
         kept: std::collections::BTreeSet::new(),
         recorded_sign_state: Some(SignState { height: 7, round: 0, step: 3 }),
         height: None,
         plans: vec![plan.clone()],
-        own: vec![1],
         abandoned: Arc::new(AtomicBool::new(false)),
     };
     let toward = match direction {

@@ -102,13 +102,7 @@ impl Keeper {
     /// What steps, and work on the data, work with.
     pub(super) fn workshop(&self, except: Option<PlanId>) -> Workshop {
         let (disk, clock, shape) = (Arc::clone(&self.disk), Arc::clone(&self.clock), Arc::clone(&self.shape));
-        Workshop::of(self.core.node(), Place { disk, clock, shape }, self.own_processes(), except)
-    }
-
-    /// The daemon and the processes it looks after; the shims are its children or were its predecessor's.
-    fn own_processes(&self) -> Vec<u32> {
-        let units = self.shape.units.keys().filter_map(|unit| self.core.node().unit_view(unit)?.pid);
-        std::iter::once(std::process::id()).chain(units).collect()
+        Workshop::of(&self.core, Place { disk, clock, shape }, except)
     }
 
     fn run_step(&mut self, call: StepCall) {

@@ -476,7 +476,7 @@ fn stage_release(shop: &Workshop, release: NewRelease) -> Answer<Acknowledged> {
 
 fn remove_release(shop: &Workshop, name: &ReleaseName) -> Answer<Acknowledged> {
     let summary = format!("remove release {name}");
-    if shop.needed.contains(name) {
+    if shop.standing.needed().contains(name) {
         let problem = Problem::permanent("OV-REL-002", summary).cause("a plan that is not over needs it");
         let problem = problem.state("nothing was removed").hint("cancel the plan first");
         return Err(Refusal { problem, exit_code: ExitCode::Refused.number() });

@@ -1,7 +1,5 @@
 //! Commit: what is not needed any more is tidied away: snapshots and releases beyond what is to be kept.
 
-use std::collections::BTreeSet;
-
 use ov_engine::StepCall;
 use ov_types::record::StepFacts;
 use ov_types::{Problem, counted};
@@ -18,7 +16,7 @@ impl Work for Commit {
 
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
         let snapshots = prune_snapshots(shop, call).map_err(|problem| problem.state(state_at(call)))?;
-        let mut protected: BTreeSet<_> = shop.needed.iter().cloned().collect();
+        let mut protected = shop.standing.needed();
         protected.insert(call.plan.release.clone());
         protected.extend(call.facts.previous.clone());
         let keep_last = shop.shape.releases_keep_last as usize;

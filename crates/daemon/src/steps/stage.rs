@@ -46,8 +46,8 @@ impl Work for Stage {
 
     fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
         // What people staged stays theirs; a release that failed its proof stays to be looked at.
-        if call.toward != Some(Outcome::Withdrawn) || shop.needed.contains(&call.plan.release) || !is_ours(shop, call)?
-        {
+        let is_needed = shop.standing.needed().contains(&call.plan.release);
+        if call.toward != Some(Outcome::Withdrawn) || is_needed || !is_ours(shop, call)? {
             return Ok(StepFacts::default());
         }
         let removed = ov_release::withdraw(&*shop.disk, &shop.layout(), &call.plan.release);

@@ -1,0 +1,78 @@
+//! What work beside the node has to know of it as it is now, and not as it was when the work was ordered: a step may
+//! wait for its turn while plans come and go and units are launched again.
+//!
+//! The core shows it after every decision; whoever carries something out looks when it matters. Owns nothing else.
+
+use std::collections::BTreeSet;
+
+use ov_engine::Node;
+use ov_types::record::Outcome;
+use ov_types::{PlanId, ReleaseName};
+use tokio::sync::watch;
+
+/// What the core shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Shown {
+    /// Releases that plans still want, and those that they may go back to.
+    wanted: Vec<(PlanId, ReleaseName)>,
+    /// The processes of the units.
+    pids: Vec<u32>,
+}
+
+/// Where the core shows how the node stands.
+#[derive(Debug)]
+pub(crate) struct Show(watch::Sender<Shown>);
+
+impl Show {
+    pub(crate) fn of(node: &Node) -> Self {
+        Self(watch::Sender::new(shown(node)))
+    }
+
+    pub(crate) fn update(&self, node: &Node) {
+        let now = shown(node);
+        self.0.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
+    }
+
+    /// A look at it that lasts; what only the plan `except` wants is not wanted for whoever looks.
+    pub(crate) fn standing(&self, except: Option<PlanId>) -> Standing {
+        Standing { shown: Some(self.0.subscribe()), except }
+    }
+}
+
+fn shown(node: &Node) -> Shown {
+    // A plan on its way to be withdrawn wants nothing any more: the last of them to be undone leaves nothing behind.
+    let wants = |entry: &&ov_engine::Entry| !entry.is_over() && entry.toward() != Some(Outcome::Withdrawn);
+    let of = |entry: &ov_engine::Entry| {
+        let releases = std::iter::once(entry.plan.release.clone()).chain(entry.facts.previous.clone());
+        let plan = entry.plan.id;
+        releases.map(move |release| (plan, release)).collect::<Vec<_>>()
+    };
+    let units = node.settings().units.keys();
+    Shown {
+        wanted: node.ledger().entries().filter(wants).flat_map(of).collect(),
+        pids: units.filter_map(|unit| node.unit_view(unit)?.pid).collect(),
+    }
+}
+
+/// How the node stands now. The default is that of a node without a daemon: nothing is wanted, and nothing runs.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    shown: Option<watch::Receiver<Shown>>,
+    except: Option<PlanId>,
+}
+
+impl Standing {
+    /// Releases that must stay.
+    pub fn needed(&self) -> BTreeSet<ReleaseName> {
+        let Some(shown) = &self.shown else { return BTreeSet::new() };
+        let shown = shown.borrow();
+        let others = shown.wanted.iter().filter(|(plan, _)| Some(*plan) != self.except);
+        others.map(|(_, release)| release.clone()).collect()
+    }
+
+    /// The daemon and the processes it looks after; the shims are its children or were its predecessor's.
+    pub fn own_processes(&self) -> Vec<u32> {
+        let units = self.shown.iter().flat_map(|shown| shown.borrow().pids.clone());
+        std::iter::once(std::process::id()).chain(units).collect()
+    }
+}
