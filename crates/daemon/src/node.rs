@@ -9,7 +9,7 @@ mod senses;
 mod status;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 use crate::core::{Core, CoreError};
 use crate::crash_points::CrashPoint;
 use crate::live::Live;
+use crate::probe::LogMark;
 use crate::request::{NodeHandle, Reply, Request};
 use crate::scout::Looked;
 use crate::source::ShapeSource;
@@ -78,7 +79,7 @@ struct UnitHere {
     task: UnitTask,
     said: Said,
     watchers: Option<Watchers>,
-    mark: Option<crate::probe::LogMark>,
+    mark: Option<LogMark>,
     since_wall_ms: Option<i64>,
 }
 
@@ -227,6 +228,10 @@ impl Keeper {
             self.add_unit(unit.clone(), shim);
             if let Found::Running { run, since, .. } = &state {
                 adopted.push(unit.clone());
+                let mark = self.telling_log(unit).and_then(|log| LogMark::kept(&*self.disk, &directory, log, *run));
+                if let Some(here) = self.units.get_mut(unit) {
+                    here.mark = mark;
+                }
                 self.watch_run(unit, *run, Some(since.wall_ms));
                 if let Some(here) = self.units.get(unit) {
                     here.said.remember(said_ready, says);
@@ -416,7 +421,7 @@ impl Keeper {
         self.carry_out(effects)
     }
 
-    fn take_change(&mut self, path: &std::path::Path) -> Result<(), CoreError> {
+    fn take_change(&mut self, path: &Path) -> Result<(), CoreError> {
         if self.shape.layout.config.as_deref() == Some(path) {
             // A refusal is told as an event.
             return self.reload().map(drop);
@@ -489,11 +494,22 @@ impl Keeper {
         format!("looking after node {} ({release})", self.shape.name)
     }
 
-    fn log_mark(&self, unit: &UnitName) -> Option<crate::probe::LogMark> {
+    /// Where the log of a unit stands, which is about to be launched and says in its output that it is ready.
+    fn log_mark(&self, unit: &UnitName, run: RunId) -> Option<LogMark> {
+        let mark = LogMark::now(&*self.disk, self.telling_log(unit)?).ok()?;
+        // Without it, only a daemon that takes over would not know when the unit is ready.
+        if let Err(error) = mark.keep(&*self.disk, &self.shape.layout.unit(unit), run) {
+            tracing::warn!("where the log of unit {unit} stands was not noted: {error}");
+        }
+        Some(mark)
+    }
+
+    /// The log in which a line tells that a unit is ready.
+    fn telling_log(&self, unit: &UnitName) -> Option<&Path> {
         let shape = self.shape.units.get(unit)?;
         let wants = shape.readiness.as_ref().is_some_and(|ready| matches!(ready.probe, Probe::LogLine { .. }));
         match &shape.launch.output {
-            Output::Pump(log) if wants => crate::probe::LogMark::now(&*self.disk, &log.path).ok(),
+            Output::Pump(log) if wants => Some(&log.path),
             _ => None,
         }
     }

@@ -103,6 +103,8 @@ pub(crate) struct Unit {
     pub(crate) rested: bool,
     /// Its launches are held by a file.
     pub(crate) suspend_file: bool,
+    /// When it was found running, which may be long after its launch: its bounds count from then.
+    found_ms: u64,
     failures: Failures,
     /// A failure whose fate is decided once the tree is empty.
     failed: Option<Failed>,
@@ -124,6 +126,7 @@ impl Unit {
             healthy: None,
             rested: false,
             suspend_file: false,
+            found_ms: 0,
             failures: Failures::default(),
             failed: None,
         }
@@ -134,7 +137,7 @@ impl Unit {
         match found {
             Found::Nothing => {}
             Found::Running { run, pid, since } => {
-                self.run = *run;
+                (self.run, self.found_ms) = (*run, now_ms);
                 let since_ms = since.monotonic_ms.min(now_ms);
                 self.doing = Doing::Up { pid: *pid, since_ms, ready: !rules.has_readiness };
             }
@@ -394,7 +397,7 @@ impl Unit {
         match self.doing {
             Doing::BackOff { until_ms } => Some(until_ms),
             Doing::Up { since_ms, ready: false, .. } => {
-                rules.ready_within_ms.map(|within| since_ms.saturating_add(within))
+                rules.ready_within_ms.map(|within| since_ms.max(self.found_ms).saturating_add(within))
             }
             _ => None,
         }

@@ -60,11 +60,12 @@ impl Keeper {
             drop(tokio::spawn(async move { reports.send((unit, report)).await }));
             return;
         }
-        let mark = self.log_mark(unit);
+        if !self.units.contains_key(unit) {
+            self.add_unit(unit.clone(), None);
+        }
+        let mark = self.log_mark(unit, run);
         if let Some(here) = self.units.get_mut(unit) {
             (here.mark, here.said) = (mark, crate::units::Said::default());
-        } else {
-            self.add_unit(unit.clone(), None);
         }
         let (shape, signed) = (Arc::clone(&self.shape), self.recorded_sign_state());
         self.tell_unit(unit, Command::Launch { run, shape, signed });

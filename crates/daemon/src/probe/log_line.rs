@@ -7,8 +7,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, TryLockError};
 
-use ov_sys::Disk;
 use ov_sys::disk::Reader;
+use ov_sys::{Disk, durable};
+use ov_types::RunId;
 
 use crate::compress::{Rotated, rotated};
 
@@ -17,7 +18,7 @@ const LOOK_BYTES_MAX: usize = 64 << 20;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Where a log stood at some moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogMark {
     log: PathBuf,
     /// The counter that the file gets when it is rotated.
@@ -32,7 +33,36 @@ impl LogMark {
         let offset = disk.facts(log)?.map_or(0, |facts| facts.len);
         Ok(Self { log: log.to_owned(), counter, offset })
     }
+
+    /// Keeps it in the unit's directory for the daemons that find this run of the unit running.
+    pub fn keep(&self, disk: &dyn Disk, directory: &Path, run: RunId) -> io::Result<()> {
+        let Self { log, counter, offset } = self;
+        let text = format!("{FIRST_LINE}0\nrun {run}\ncounter {counter}\noffset {offset}\nlog {}\n", log.display());
+        durable::make_directories(disk, directory, 0o700)?;
+        durable::replace(disk, &directory.join(MARK_FILE), text.as_bytes(), 0o600)
+    }
+
+    /// What was kept for this run and this log.
+    pub fn kept(disk: &dyn Disk, directory: &Path, log: &Path, run: RunId) -> Option<Self> {
+        let bytes = disk.read(&directory.join(MARK_FILE), MARK_BYTES_MAX).ok()?;
+        let text = std::str::from_utf8(&bytes).ok()?;
+        let mut lines = text.lines();
+        lines.next().filter(|first| first.starts_with(FIRST_LINE))?;
+        let value = |name: &str| lines.clone().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let is_of_this = value("run")? == run.to_string() && value("log")? == log.to_str()?;
+        let mark = Self {
+            log: log.to_owned(),
+            counter: value("counter")?.parse().ok()?,
+            offset: value("offset")?.parse().ok()?,
+        };
+        is_of_this.then_some(mark)
+    }
 }
+
+/// The file in a unit's directory that holds the mark of its last launch.
+const MARK_FILE: &str = "log-mark";
+const MARK_BYTES_MAX: u64 = 8_192;
+const FIRST_LINE: &str = "omnivisor-log-mark 1.";
 
 /// How far a log was read.
 pub(super) struct Follower {
@@ -207,6 +237,21 @@ rea",
         );
         assert!(follower.look(&RealDisk).unwrap());
         assert!(follower.look(&RealDisk).unwrap(), "once seen, it stays seen");
+    }
+
+    #[test]
+    fn the_next_daemon_finds_the_mark_of_this_run_and_no_other() {
+        let log = Log::new();
+        log.write("ready\n");
+        let mark = LogMark::now(&RealDisk, &log.path()).unwrap();
+        let unit = log.path().with_file_name("units");
+        assert_eq!(LogMark::kept(&RealDisk, &unit, &log.path(), RunId(7)), None);
+        mark.keep(&RealDisk, &unit, RunId(7)).unwrap();
+        assert_eq!(LogMark::kept(&RealDisk, &unit, &log.path(), RunId(7)), Some(mark));
+        assert_eq!(LogMark::kept(&RealDisk, &unit, &log.path(), RunId(8)), None, "of another run");
+        assert_eq!(LogMark::kept(&RealDisk, &unit, Path::new("/other.log"), RunId(7)), None, "of another log");
+        std::fs::write(unit.join(MARK_FILE), "omnivisor-log-mark 1.0\nrun 7\ncoun").unwrap();
+        assert_eq!(LogMark::kept(&RealDisk, &unit, &log.path(), RunId(7)), None, "torn");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One unit through every order and every fate: its table, and its properties.
 
 use super::*;
-use ov_types::{BackOff, CrashLoop, RestartPolicy, WhenLooping};
+use ov_types::{BackOff, CrashLoop, Moment, RestartPolicy, WhenLooping};
 use proptest::prelude::*;
 
 pub(crate) fn rules() -> UnitRules {
@@ -212,4 +212,15 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_unit_that_is_found_running_has_all_its_time_to_become_ready() {
+    let rules = UnitRules { has_readiness: true, ready_within_ms: Some(60_000), ..rules() };
+    let since = Moment { monotonic_ms: 1_000, wall_ms: 0 };
+    let mut unit = Unit::new();
+    unit.found(&Found::Running { run: RunId(1), pid: 7, since }, &rules, 1_000_000);
+    assert!(!unit.is_late(&rules, 1_000_000), "it ran long before anybody looked");
+    assert_eq!(unit.next_wake_ms(&rules), Some(1_060_000));
+    assert!(unit.is_late(&rules, 1_060_000));
 }

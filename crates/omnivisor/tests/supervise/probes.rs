@@ -100,6 +100,19 @@ fn ready_when_a_line_of_output_says_so_and_only_of_this_run() {
 }
 
 #[test]
+fn a_daemon_that_takes_over_learns_that_a_unit_is_ready_and_gives_it_time() {
+    let mut node = with_readiness(&[], "log-line = \"committed block height=5 \"\nwithin = \"1s\"");
+    node.start();
+    let main = node.wait_for_state("main", UnitState::Ready).pid;
+    // By its height, a block each 20 ms, it has been running for longer than it may take to become ready.
+    node.wait_for_height(100);
+    node.kill_daemon();
+    node.start();
+    assert_eq!(node.wait_for_state("main", UnitState::Ready).pid, main, "it was launched again");
+    node.stop();
+}
+
+#[test]
 fn a_unit_that_is_not_ready_in_time_is_stopped_and_that_counts_as_a_failure() {
     let more = "[unit.main.ready]\nprogram = \"/bin/false\"\nevery = \"20ms\"\nwithin = \"200ms\"\n\
                 [unit.main.back-off]\nfirst = \"10ms\"\nmax = \"20ms\"\n\
