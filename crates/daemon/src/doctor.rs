@@ -112,7 +112,7 @@ const fn quick(id: &'static str, look: fn(&DoctorInput<'_>) -> Vec<Verdict>) -> 
     Check { id, quick: true, look }
 }
 
-const CHECKS: [Check; 31] = [
+const CHECKS: [Check; 33] = [
     full("host.arch", host::arch),
     full("host.kernel", host::kernel),
     full("host.cgroup", host::cgroup),
@@ -121,6 +121,8 @@ const CHECKS: [Check; 31] = [
     full("host.memory", host::memory),
     full("host.service-stop", service::stop),
     full("host.service-kill", service::kill),
+    full("host.service-restart", service::restart),
+    full("host.linger", service::linger),
     full("host.supervisor", processes::supervisor),
     quick("disk.free", storage::free),
     quick("disk.inodes", storage::inodes),
@@ -147,9 +149,10 @@ const CHECKS: [Check; 31] = [
 ];
 
 /// The names of what is found inside releases.
-pub const RELEASE_IDS: [&str; 11] = [
+pub const RELEASE_IDS: [&str; 12] = [
     "release.complete",
     "release.rollback-target",
+    "binary.cpu",
     "binary.digest",
     "binary.executable",
     "binary.glibc",

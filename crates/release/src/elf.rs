@@ -49,6 +49,8 @@ pub struct ElfFacts {
     pub versions_needed: Vec<(String, String)>,
     /// Versions it defines.
     pub versions_defined: Vec<String>,
+    /// The level of x86-64 that it needs, from 1; 0 if it does not say.
+    pub x86_64_level: u32,
 }
 
 /// Reads the ELF facts of a file.
@@ -98,6 +100,7 @@ where
         if let Some(entries) = segment.dynamic(endian, data).map_err(damaged)? {
             dynamic = entries;
         }
+        facts.x86_64_level = facts.x86_64_level.max(read_level::<Elf, R>(endian, segment, data).unwrap_or(0));
     }
     if !dynamic.is_empty() {
         read_dynamic::<Elf, R>(&mut facts, endian, segments, dynamic, data)?;
@@ -107,6 +110,29 @@ where
         read_versions_defined(&mut facts, endian, &sections, data)?;
     }
     Ok(facts)
+}
+
+/// The level of x86-64 that a segment of notes says is needed. Notes that cannot be read say nothing: loaders pass over
+/// them too.
+fn read_level<'data, Elf, R>(endian: Endianness, segment: &Elf::ProgramHeader, data: R) -> Option<u32>
+where
+    Elf: FileHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
+    let mut notes = segment.notes(endian, data).ok()??;
+    let mut level = None;
+    for _ in 0..ENTRIES_MAX {
+        let Ok(Some(note)) = notes.next() else { break };
+        for property in note.gnu_properties(endian).into_iter().flatten().take(ENTRIES_MAX) {
+            let Ok(property) = property else { break };
+            if property.pr_type() == elf::GNU_PROPERTY_X86_ISA_1_NEEDED {
+                // One bit a level, the lowest of them the first.
+                let bits = property.data_u32(endian).ok()?;
+                level = level.max(Some(u32::BITS - bits.leading_zeros()));
+            }
+        }
+    }
+    level
 }
 
 fn read_dynamic<'data, Elf, R>(

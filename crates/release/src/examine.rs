@@ -26,6 +26,8 @@ pub struct Host {
     pub triple: &'static str,
     /// Folders of `LD_LIBRARY_PATH` in the environment the program will get.
     pub library_path: Vec<PathBuf>,
+    /// The level of x86-64 of the processor, from 1; 0 for other processors.
+    pub x86_64_level: u32,
 }
 
 impl Host {
@@ -38,8 +40,23 @@ impl Host {
             "arm" => (object::elf::EM_ARM, "arm", "arm-linux-gnueabihf"),
             _ => (object::elf::EM_X86_64, "x86_64", "x86_64-linux-gnu"),
         };
-        Self { machine: (machine.0, name), triple, library_path: Vec::new() }
+        Self { machine: (machine.0, name), triple, library_path: Vec::new(), x86_64_level: x86_64_level() }
     }
+}
+
+/// The level of x86-64 whose features this processor has, and the system has switched on.
+fn x86_64_level() -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::is_x86_feature_detected as has;
+        let second = [has!("cmpxchg16b"), has!("popcnt"), has!("ssse3"), has!("sse4.1"), has!("sse4.2")];
+        let third = [has!("avx2"), has!("bmi1"), has!("bmi2"), has!("f16c"), has!("fma"), has!("lzcnt"), has!("movbe")];
+        let fourth = [has!("avx512f"), has!("avx512bw"), has!("avx512cd"), has!("avx512dq"), has!("avx512vl")];
+        let levels = [&second[..], &third, &fourth].into_iter().zip(2..);
+        levels.take_while(|(features, _)| features.iter().all(|has| *has)).last().map_or(1, |(_, level)| level)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    0
 }
 
 /// Examines a program.
@@ -194,6 +211,7 @@ fn examine_elf(disk: &dyn Disk, program: &Path, end: &Path, facts: &ElfFacts, ho
         return vec![Finding::error("binary.machine", subject, message, "get the build for this host")];
     }
     let mut findings = vec![Finding::ok("binary.machine", &subject, machine_name)];
+    findings.extend(cpu(program, facts, host));
     let Some(interpreter) = &facts.interpreter else {
         if !facts.needed.is_empty() {
             let message = "it needs libraries and names no loader: it is a library, not a program";
@@ -216,6 +234,22 @@ fn examine_elf(disk: &dyn Disk, program: &Path, end: &Path, facts: &ElfFacts, ho
     findings.push(needed(program, facts, &libraries));
     findings.extend(glibc(program, facts, &libraries));
     findings
+}
+
+/// A program that says which level of the processor it needs is ended by its loader, or by the first instruction that
+/// is not there.
+fn cpu(program: &Path, facts: &ElfFacts, host: &Host) -> Option<Finding> {
+    const ID: &str = "binary.cpu";
+    let (needs, has) = (facts.x86_64_level, host.x86_64_level);
+    if needs == 0 || has == 0 {
+        return None;
+    }
+    let message = format!("it needs x86-64-v{needs}, this processor is x86-64-v{has}");
+    Some(if needs > has {
+        Finding::error(ID, program.display(), message, "get a build for older processors, or run it on a newer one")
+    } else {
+        Finding::ok(ID, program.display(), message)
+    })
 }
 
 fn needed(program: &Path, facts: &ElfFacts, libraries: &Libraries) -> Finding {

@@ -111,6 +111,62 @@ fn a_program_for_another_processor_is_refused() {
     assert_eq!(find(&findings, "binary.machine").severity, Severity::Error);
 }
 
+/// A static program with nothing in it but the note that it needs these levels of x86-64, one bit each.
+fn program_for(levels: u32) -> Vec<u8> {
+    let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let mut put = |number: u64, len: usize| bytes.extend(&number.to_le_bytes()[..len]);
+    // An executable for EM_X86_64, with one program header behind the 64 bytes of this one.
+    for (number, len) in [(2, 2), (62, 2), (1, 4), (0, 8), (64, 8), (0, 8), (0, 4), (64, 2), (56, 2), (1, 2), (64, 2)] {
+        put(number, len);
+    }
+    put(0, 4);
+    // PT_NOTE: flags, place, addresses, size and alignment of what follows.
+    for (number, len) in [(4, 4), (4, 4), (120, 8), (120, 8), (120, 8), (32, 8), (32, 8), (8, 8)] {
+        put(number, len);
+    }
+    // A note of type NT_GNU_PROPERTY_TYPE_0 with one property: GNU_PROPERTY_X86_ISA_1_NEEDED.
+    for (number, len) in [(4, 4), (16, 4), (5, 4), (0x55_4e47, 4), (0xc000_8002, 4), (4, 4), (levels.into(), 4), (0, 4)]
+    {
+        put(number, len);
+    }
+    bytes
+}
+
+#[test]
+fn a_program_for_a_newer_processor_is_told_with_both_levels() {
+    let check = |levels, has| {
+        let (_directory, path) = program(&program_for(levels));
+        let host = Host { machine: (62, "x86_64"), x86_64_level: has, ..Host::this() };
+        examine(&RealDisk, &path, &host, None).into_iter().find(|finding| finding.id == "binary.cpu")
+    };
+    let newer = check(0b0100, 2).unwrap();
+    assert_eq!((newer.id.as_str(), newer.severity), ("binary.cpu", Severity::Error));
+    assert!(newer.message.contains("needs x86-64-v3") && newer.message.contains("is x86-64-v2"), "{newer:?}");
+    for (levels, has, expected) in [
+        (0b0111, 2, Some(Severity::Error)),
+        (0b0100, 3, Some(Severity::Ok)),
+        (0b1000, 3, Some(Severity::Error)),
+        (0b0001, 1, Some(Severity::Ok)),
+        (0b1111, 4, Some(Severity::Ok)),
+        (0, 1, None),
+        (0b1000, 0, None),
+    ] {
+        assert_eq!(check(levels, has).map(|finding| finding.severity), expected, "{levels:04b} {has}");
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_level_of_this_processor_is_what_its_flags_say() {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags")).unwrap();
+    let has = |flag: &str| flags.split_whitespace().any(|known| known == flag);
+    let level = Host::this().x86_64_level;
+    assert_eq!(level >= 2, has("sse4_2") && has("popcnt") && has("cx16"));
+    assert_eq!(level >= 3, has("avx2") && has("bmi2") && has("movbe"));
+    assert_eq!(level >= 4, has("avx512f") && has("avx512vl"));
+}
+
 #[test]
 fn libraries_beside_the_program_are_found_where_the_environment_points() {
     let directory = tempfile::tempdir().unwrap();

@@ -24,20 +24,25 @@ const DESCRIPTORS_WANTED: u64 = 8192;
 const MEMORY_WANTED_BYTES: u64 = 512 << 20;
 
 pub(super) fn arch(_: &DoctorInput<'_>) -> Vec<Verdict> {
-    let (host, ours) = (host_facts().machine, std::env::consts::ARCH);
+    vec![judge_arch(&host_facts().machine, std::env::consts::ARCH)]
+}
+
+pub(super) fn judge_arch(host: &str, ours: &str) -> Verdict {
     // The kernel's name for it and the compiler's differ only here.
-    let same = host == ours || (ours == "x86" && matches!(host.as_str(), "i386" | "i586" | "i686"));
-    vec![if same {
-        Verdict::good("host", host)
-    } else {
-        let message = format!("the processor is {host}, omnivisor is built for {ours}");
-        Verdict::warning("host", message, format!("install the omnivisor that is built for {host}"))
-    }]
+    let same = host == ours || (ours == "x86" && matches!(host, "i386" | "i586" | "i686"));
+    if same {
+        return Verdict::good("host", host);
+    }
+    let message = format!("the processor is {host}, omnivisor is built for {ours}");
+    Verdict::warning("host", message, format!("install the omnivisor that is built for {host}"))
 }
 
 pub(super) fn kernel(_: &DoctorInput<'_>) -> Vec<Verdict> {
-    let release = host_facts().kernel_release;
-    vec![match kernel_version(&release) {
+    vec![judge_kernel(&host_facts().kernel_release)]
+}
+
+pub(super) fn judge_kernel(release: &str) -> Verdict {
+    match kernel_version(release) {
         None => Verdict::unknown("host", format!("kernel {release}: no version that can be compared")),
         Some(version) if version < KERNEL_NEEDED => {
             let message = format!("kernel {release} cannot wait for processes safely");
@@ -48,7 +53,7 @@ pub(super) fn kernel(_: &DoctorInput<'_>) -> Vec<Verdict> {
             Verdict::warning("host", message, "use kernel 5.14 or later")
         }
         Some(_) => Verdict::good("host", format!("kernel {release}")),
-    }]
+    }
 }
 
 pub(super) fn kernel_version(release: &str) -> Option<(u32, u32)> {
@@ -81,7 +86,6 @@ pub(super) fn own_cgroup(input: &DoctorInput<'_>) -> Option<PathBuf> {
 }
 
 pub(super) fn time(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    const FIX: &str = "run chrony or systemd-timesyncd: votes with a wrong time are late votes";
     let exists = |path: &str| matches!(input.disk.facts(Path::new(path)), Ok(Some(_)));
     if exists("/run/systemd/timesync/synchronized") {
         return vec![Verdict::good("host", "systemd-timesyncd keeps the time")];
@@ -94,13 +98,18 @@ pub(super) fn time(input: &DoctorInput<'_>) -> Vec<Verdict> {
         ..Program::new("timedatectl").arguments(["show", "--property=NTPSynchronized", "--value"])
     };
     vec![match run(&asked) {
-        Ok(output) if output.stdout.trim_ascii() == b"yes" => Verdict::good("host", "the clock is kept in time"),
-        Ok(output) if output.stdout.trim_ascii() == b"no" => {
-            Verdict::warning("host", "the clock is not kept in time", FIX)
-        }
-        Ok(_) => Verdict::unknown("host", "timedatectl does not say whether the clock is kept"),
+        Ok(output) => judge_time(output.stdout.trim_ascii()),
         Err(error) => Verdict::unknown("host", format!("timedatectl cannot be asked: {error}")),
     }]
+}
+
+pub(super) fn judge_time(answer: &[u8]) -> Verdict {
+    const FIX: &str = "run chrony or systemd-timesyncd: votes with a wrong time are late votes";
+    match answer {
+        b"yes" => Verdict::good("host", "the clock is kept in time"),
+        b"no" => Verdict::warning("host", "the clock is not kept in time", FIX),
+        _ => Verdict::unknown("host", "timedatectl does not say whether the clock is kept"),
+    }
 }
 
 pub(super) fn descriptors(input: &DoctorInput<'_>) -> Vec<Verdict> {

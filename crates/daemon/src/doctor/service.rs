@@ -7,37 +7,103 @@ use super::host::{PROGRAM_TIMEOUT, own_cgroup};
 use super::{DoctorInput, Verdict};
 
 pub(super) fn stop(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    const FIX: &str = "set Type=notify, so that omnivisor can ask for more time, or raise TimeoutStopSec=";
-    let Some(service) = Service::ours(input) else { return Vec::new() };
     let needed_ms = input.shape.engine.units.values().map(|rules| rules.stop.grace_ms).max().unwrap_or(0);
-    vec![match service.ask(&["Type", "TimeoutStopUSec"]).as_deref() {
-        Err(why) => Verdict::unknown(&service.name, why),
-        Ok([kind, _]) if kind.starts_with("notify") => Verdict::good(&service.name, "long stops are announced"),
-        Ok([_, timeout]) => match span_ms(timeout) {
-            None if timeout == "infinity" => Verdict::good(&service.name, "a stop may take any time"),
-            None => Verdict::unknown(&service.name, format!("TimeoutStopUSec is `{timeout}`")),
-            Some(given_ms) if given_ms < needed_ms => {
-                let (given, needed) = (Span::from_ms(given_ms), Span::from_ms(needed_ms));
-                let message = format!("systemd kills everything after {given}, and a unit may take {needed} to stop");
-                Verdict::error(&service.name, message, FIX)
-            }
-            Some(given_ms) => Verdict::good(&service.name, format!("a stop may take {}", Span::from_ms(given_ms))),
-        },
-        Ok(_) => Verdict::unknown(&service.name, "systemctl gives another answer than expected"),
-    }]
+    ask(input, ["Type", "TimeoutStopUSec"], |name, [kind, timeout]| judge_stop(name, kind, timeout, needed_ms))
 }
 
 pub(super) fn kill(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    let Some(service) = Service::ours(input) else { return Vec::new() };
-    vec![match service.ask(&["KillMode"]).as_deref() {
-        Err(why) => Verdict::unknown(&service.name, why),
-        Ok([mode]) if mode == "control-group" => {
-            let message =
-                "KillMode=control-group: a stop or restart of the service signals the node past its stop rules";
-            Verdict::warning(&service.name, message, "set KillMode=process (restarts leave the node alone) or mixed")
-        }
-        Ok(modes) => Verdict::good(&service.name, format!("KillMode={}", modes.join(" "))),
+    ask(input, ["KillMode"], |name, [mode]| judge_kill(name, mode))
+}
+
+pub(super) fn restart(input: &DoctorInput<'_>) -> Vec<Verdict> {
+    let wanted = ["Restart", "RestartUSec", "StartLimitIntervalUSec", "StartLimitBurst"];
+    ask(input, wanted, |name, [policy, pause, interval, burst]| judge_restart(name, policy, pause, interval, burst))
+}
+
+pub(super) fn linger(input: &DoctorInput<'_>) -> Vec<Verdict> {
+    let Some(service) = Service::ours(input).filter(|service| service.of_user) else { return Vec::new() };
+    let user = rustix::process::geteuid().as_raw().to_string();
+    let asked = Program { timeout: PROGRAM_TIMEOUT, ..Program::new("loginctl") };
+    vec![match run(&asked.arguments(["show-user", &user, "--property=Linger", "--value"])) {
+        Ok(output) => judge_linger(&service.name, output.stdout.trim_ascii()),
+        Err(error) => Verdict::unknown(&service.name, format!("loginctl cannot be asked: {error}")),
     }]
+}
+
+/// Asks systemd for properties of the service that we run in, and has the answers judged.
+fn ask<const N: usize>(
+    input: &DoctorInput<'_>,
+    properties: [&str; N],
+    judge: impl Fn(&str, [&str; N]) -> Verdict,
+) -> Vec<Verdict> {
+    let Some(service) = Service::ours(input) else { return Vec::new() };
+    vec![match service.ask(&properties) {
+        Err(why) => Verdict::unknown(&service.name, why),
+        Ok(values) => {
+            let mut values = values.iter().map(String::as_str);
+            judge(&service.name, properties.map(|_| values.next().unwrap_or_default()))
+        }
+    }]
+}
+
+pub(super) fn judge_stop(name: &str, kind: &str, timeout: &str, needed_ms: u64) -> Verdict {
+    const FIX: &str = "set Type=notify, so that omnivisor can ask for more time, or raise TimeoutStopSec=";
+    if kind.starts_with("notify") {
+        return Verdict::good(name, "long stops are announced");
+    }
+    match span_ms(timeout) {
+        None if timeout == "infinity" => Verdict::good(name, "a stop may take any time"),
+        None => Verdict::unknown(name, format!("TimeoutStopUSec is `{timeout}`")),
+        Some(given_ms) if given_ms < needed_ms => {
+            let (given, needed) = (Span::from_ms(given_ms), Span::from_ms(needed_ms));
+            let message = format!("systemd kills everything after {given}, and a unit may take {needed} to stop");
+            Verdict::error(name, message, FIX)
+        }
+        Some(given_ms) => Verdict::good(name, format!("a stop may take {}", Span::from_ms(given_ms))),
+    }
+}
+
+pub(super) fn judge_kill(name: &str, mode: &str) -> Verdict {
+    if mode == "control-group" {
+        let message = "KillMode=control-group: a stop or restart of the service signals the node past its stop rules";
+        return Verdict::warning(name, message, "set KillMode=process (restarts leave the node alone) or mixed");
+    }
+    Verdict::good(name, format!("KillMode={mode}"))
+}
+
+/// A daemon that cannot begin, on a full disk for one, must be tried until it can: systemd gives up for good when a
+/// service was started too often in too little time.
+pub(super) fn judge_restart(name: &str, policy: &str, pause: &str, interval: &str, burst: &str) -> Verdict {
+    if policy == "no" {
+        let message = "Restart=no: once the daemon ended, nobody looks after the node any more";
+        return Verdict::warning(name, message, "set Restart=always, with RestartSec=");
+    }
+    let (Some(pause_ms), Ok(burst)) = (span_ms(pause), burst.parse::<u64>()) else {
+        return Verdict::unknown(name, format!("RestartUSec is `{pause}`, StartLimitBurst is `{burst}`"));
+    };
+    match span_ms(interval) {
+        None if interval != "infinity" => Verdict::unknown(name, format!("StartLimitIntervalUSec is `{interval}`")),
+        Some(0) => Verdict::good(name, format!("Restart={policy}, for ever")),
+        _ if burst == 0 => Verdict::good(name, format!("Restart={policy}, for ever")),
+        Some(interval_ms) if pause_ms.saturating_mul(burst) >= interval_ms => {
+            Verdict::good(name, format!("Restart={policy}, too slowly for its limit"))
+        }
+        _ => {
+            let message = format!("systemd gives up for good after {burst} starts within {interval}");
+            Verdict::warning(name, message, "set StartLimitIntervalSec=0, with RestartSec= of some seconds")
+        }
+    }
+}
+
+pub(super) fn judge_linger(name: &str, answer: &[u8]) -> Verdict {
+    match answer {
+        b"yes" => Verdict::good(name, "the user's services outlive their sessions"),
+        b"no" => {
+            let message = "it is a user's service: the node ends when the user's last session does";
+            Verdict::warning(name, message, "loginctl enable-linger")
+        }
+        _ => Verdict::unknown(name, "loginctl does not say whether the user lingers"),
+    }
 }
 
 /// The systemd service that we run in.

@@ -77,18 +77,20 @@ pub(super) fn free(input: &DoctorInput<'_>) -> Vec<Verdict> {
 }
 
 pub(super) fn inodes(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    each_room(input, |names, room| {
-        let message = format!("{} inodes free", room.inodes_free);
-        if room.inodes_free < INODES_NEEDED {
-            Verdict::error(names, message, "remove files: no new ones can be made")
-        } else if room.inodes_free < INODES_WANTED {
-            Verdict::warning(names, message, "remove files that are not needed")
-        } else if room.inodes_free == u64::MAX {
-            Verdict::good(names, "the file system does not count inodes")
-        } else {
-            Verdict::good(names, message)
-        }
-    })
+    each_room(input, judge_inodes)
+}
+
+pub(super) fn judge_inodes(names: &str, room: &Room) -> Verdict {
+    let message = format!("{} inodes free", room.inodes_free);
+    if room.inodes_free < INODES_NEEDED {
+        Verdict::error(names, message, "remove files: no new ones can be made")
+    } else if room.inodes_free < INODES_WANTED {
+        Verdict::warning(names, message, "remove files that are not needed")
+    } else if room.inodes_free == u64::MAX {
+        Verdict::good(names, "the file system does not count inodes")
+    } else {
+        Verdict::good(names, message)
+    }
 }
 
 pub(super) fn read_only(input: &DoctorInput<'_>) -> Vec<Verdict> {

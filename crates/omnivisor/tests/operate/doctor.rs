@@ -214,11 +214,16 @@ fn disks_that_are_full_or_forbid_programs_are_found() {
     let Some(_small) = Mount::tmpfs(&data, "size=8m") else { return };
     fs::write(data.join("format"), "1").unwrap();
     says(&finds(&node, &[], "disk.free", "error"), &["data"]);
-    let node = prepared("");
+    let mut node = prepared("");
     let releases = node.path("releases");
-    let Some(mount) = Mount::tmpfs(&releases, "size=512m,noexec") else { return };
+    let Some(mount) = Mount::tmpfs(&releases, "size=512m") else { return };
     Profile::new("v1").install(&releases.join("v1"), Path::new(PROGRAM)).unwrap();
+    node.start();
+    node.wait_for_up("main");
+    node.stop();
+    mount.remount("noexec");
     finds(&node, &[], "disk.noexec", "error");
+    finds(&node, &[], "binary.noexec", "error");
     mount.remount("exec");
     finds(&node, &[], "disk.noexec", "ok");
     mount.remount("ro");
@@ -233,4 +238,70 @@ fn without_data_a_person_is_warned() {
     fs::create_dir(node.path("data")).unwrap();
     finds(&node, &[], "data.directory", "warning");
     finds(&node, &[], "data.format", "warning");
+}
+
+/// A cgroup, removed when dropped.
+struct Cgroup(std::path::PathBuf);
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // From the innermost outwards, as far as they are ours.
+        for folder in self.0.ancestors().take(3) {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Lays a program out that says this.
+fn program_that_says(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\ncat <<END\n{text}\nEND\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_service_that_would_not_leave_the_node_alone_is_found() {
+    if !is_root("root, to make a cgroup") {
+        return;
+    }
+    let node = prepared("");
+    // As if a user's own systemd had started it, with what that does unless it is told otherwise.
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let root = mounts.lines().find_map(|line| line.strip_prefix("cgroup2 ")?.split(' ').next());
+    let own = format!("omnivisor-test-{}/user@1000.service/node.service", std::process::id());
+    let own = root.map(|root| Path::new(root).join(own)).filter(|own| fs::create_dir_all(own).is_ok());
+    let Some(cgroup) = own.map(Cgroup) else {
+        println!("skipped: needs a cgroup v2 that may be written");
+        return;
+    };
+    let programs = node.path("programs");
+    fs::create_dir(&programs).unwrap();
+    let asked = "Type=simple\nTimeoutStopUSec=1s\nKillMode=control-group\nRestart=on-failure\nRestartUSec=100ms\n\
+                 StartLimitIntervalUSec=10s\nStartLimitBurst=5";
+    program_that_says(&programs, "systemctl", asked);
+    program_that_says(&programs, "loginctl", "no");
+    let enter = "echo $$ > \"$0/cgroup.procs\" && exec \"$@\"";
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", enter]).arg(&cgroup.0).arg(PROGRAM).arg("--home").arg(node.home()).args(["doctor", "--json"]);
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = command.env("PATH", path).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let found = |id: &str| {
+        let mut findings = report["findings"].as_array().unwrap().iter();
+        findings.find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("no {id} in {report}")).clone()
+    };
+    for (id, severity, message) in [
+        ("host.service-stop", "error", "kills everything after 1s"),
+        ("host.service-kill", "warning", "KillMode=control-group"),
+        ("host.service-restart", "warning", "after 5 starts within 10s"),
+        ("host.linger", "warning", "last session"),
+    ] {
+        let finding = found(id);
+        assert_eq!(
+            (&finding["severity"], &finding["subject"]),
+            (&severity.into(), &"node.service".into()),
+            "{finding}"
+        );
+        says(finding["message"].as_str().unwrap(), &[message]);
+    }
 }
