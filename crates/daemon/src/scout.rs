@@ -32,8 +32,8 @@ pub enum Sighting {
     NotYet(String),
     /// It is whole, and no plan of ours can be made from it, and why.
     Unusable(String),
-    /// Plans: one, unless the file is a list.
-    Found(Vec<Candidate>),
+    /// Plans: one, unless the file is a list; and why no plan can be made from other entries of a list.
+    Found(Vec<Candidate>, Vec<String>),
 }
 
 /// What a plan file asks for.
@@ -119,21 +119,32 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
         let Scout::PlanFile { path, on_failure, rules } = scout;
         let mut writing = writing(disk, path);
         match look(disk, path, rules) {
-            Sighting::Found(plans) => {
+            Sighting::Found(plans, unusable) => {
                 let origins: Vec<Origin> = plans.iter().map(|plan| origin_of(path, rules, plan)).collect();
-                for (plan, origin) in plans.iter().zip(&origins) {
+                let mut meanings = Vec::new();
+                for plan in &plans {
                     if let Some(writing) = &mut writing {
                         writing.height = Some(plan.height);
                     }
                     let evidence = Gathered::of(disk, shape, known, writing);
-                    match evidence.meaning(rules, plan, known) {
+                    meanings.push(evidence.meaning(rules, plan, known));
+                }
+                pass_over(&mut meanings, known.height);
+                for ((plan, origin), meaning) in plans.iter().zip(&origins).zip(meanings) {
+                    match meaning {
                         Ok(trigger) => looked.inputs.push(Input::PlanSeen(wish(plan, trigger, *on_failure, origin))),
                         Err(why) => {
                             looked.inputs.push(Input::PlanGone(origin.clone()));
+                            let about =
+                                format!("the plan for {} at height {} is not carried out", plan.release, plan.height);
                             let of = format!("{} {} {}", path.display(), plan.release, plan.height);
-                            looked.remarks.extend(why.map(|why| (of, why)));
+                            looked.remarks.extend(why.map(|why| (of, format!("{about}: {why}"))));
                         }
                     }
+                }
+                for why in unusable {
+                    let why = format!("in the plan file {}, {why}", path.display());
+                    looked.remarks.insert(why.clone(), why);
                 }
                 let gone = known.origins.iter().filter(|known| is_of(known, path) && !origins.contains(known));
                 looked.inputs.extend(gone.cloned().map(Input::PlanGone));
@@ -151,6 +162,19 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
         looked.writings.extend(writing.map(|writing| (path.clone(), writing)));
     }
     looked
+}
+
+/// Of several plans whose height is past, only the last fits the data: the others would be steps on the way that the node
+/// has gone already.
+fn pass_over(meanings: &mut [Result<Trigger, Option<String>>], height: Option<Height>) {
+    let past = |meaning: &Result<Trigger, Option<String>>| match meaning {
+        Ok(Trigger::Height { height: due }) if height.is_some_and(|height| height >= *due) => Some(*due),
+        _ => None,
+    };
+    let last = meanings.iter().filter_map(past).max();
+    for meaning in meanings.iter_mut().filter(|meaning| past(meaning).is_some_and(|due| Some(due) < last)) {
+        *meaning = Err(Some("the node is beyond the height of a later one as well".to_owned()));
+    }
 }
 
 /// Plans of one list come and go one by one, so each of them has an origin of its own.
@@ -196,25 +220,34 @@ pub fn look(disk: &dyn Disk, path: &Path, rules: &PlanRules) -> Sighting {
 pub fn parse(bytes: &[u8], rules: &PlanRules) -> Sighting {
     let is_list = rules.writers == PlanWriters::People;
     if bytes.trim_ascii().is_empty() {
-        return if is_list { Sighting::Found(Vec::new()) } else { Sighting::NotYet("it is empty".to_owned()) };
+        return if is_list {
+            Sighting::Found(Vec::new(), Vec::new())
+        } else {
+            Sighting::NotYet("it is empty".to_owned())
+        };
     }
     // The beginning of an object is never a whole JSON text, so whatever was torn ends here.
     let plans = match serde_json::from_slice::<Value>(bytes) {
         Err(error) => return Sighting::NotYet(format!("it is not whole JSON: {error}")),
-        Ok(Value::Object(fields)) if !is_list => candidate(&fields, rules.names).map(|plan| vec![plan]),
-        Ok(Value::Array(entries)) if is_list => list(&entries, rules.names),
+        Ok(Value::Object(fields)) if !is_list => candidate(&fields, rules.names).map(|plan| (vec![plan], Vec::new())),
+        Ok(Value::Array(entries)) if is_list => Ok(list(&entries, rules.names)),
         Ok(_) if is_list => Err("it is not a JSON array".to_owned()),
         Ok(_) => Err("it is not a JSON object".to_owned()),
     };
-    plans.map_or_else(Sighting::Unusable, Sighting::Found)
+    plans.map_or_else(Sighting::Unusable, |(plans, unusable)| Sighting::Found(plans, unusable))
 }
 
-fn list(entries: &[Value], names: PlanNames) -> Result<Vec<Candidate>, String> {
-    let one = |(position, entry): (usize, &Value)| {
+/// The plans of a list, and what is wrong with other entries: one that cannot be used holds up no other.
+fn list(entries: &[Value], names: PlanNames) -> (Vec<Candidate>, Vec<String>) {
+    let (mut plans, mut unusable) = (Vec::new(), Vec::new());
+    for (position, entry) in entries.iter().enumerate() {
         let fields = entry.as_object().ok_or("it is not a JSON object".to_owned());
-        fields.and_then(|fields| candidate(fields, names)).map_err(|why| format!("entry {position}: {why}"))
-    };
-    entries.iter().enumerate().map(one).collect()
+        match fields.and_then(|fields| candidate(fields, names)) {
+            Ok(plan) => plans.push(plan),
+            Err(why) => unusable.push(format!("entry {position} is not used: {why}")),
+        }
+    }
+    (plans, unusable)
 }
 
 fn candidate(fields: &Map<String, Value>, names: PlanNames) -> Result<Candidate, String> {
@@ -244,7 +277,7 @@ mod tests {
 
     fn found(text: &str) -> Candidate {
         match parse(text.as_bytes(), &PlanRules::default()) {
-            Sighting::Found(mut plans) => plans.remove(0),
+            Sighting::Found(mut plans, _) => plans.remove(0),
             other => panic!("{text:?} gave {other:?}"),
         }
     }
@@ -301,7 +334,7 @@ mod tests {
         assert_eq!(look(&RealDisk, &path.join("below"), &PlanRules::default()), Sighting::Absent);
         assert!(matches!(look(&RealDisk, folder.path(), &PlanRules::default()), Sighting::NotYet(_)));
         std::fs::write(&path, r#"{"name":"v2","height":3}"#).unwrap();
-        assert!(matches!(look(&RealDisk, &path, &PlanRules::default()), Sighting::Found(_)));
+        assert!(matches!(look(&RealDisk, &path, &PlanRules::default()), Sighting::Found(..)));
     }
 
     proptest! {
@@ -320,7 +353,7 @@ mod tests {
         ) {
             prop_assume!(ReleaseName::new(name.clone()).is_ok());
             let text = serde_json::json!({"name": name, "height": height, "info": info}).to_string();
-            prop_assert!(matches!(parse(text.as_bytes(), &PlanRules::default()), Sighting::Found(_)));
+            prop_assert!(matches!(parse(text.as_bytes(), &PlanRules::default()), Sighting::Found(..)));
             prop_assert!(matches!(parse(&text.as_bytes()[..cut.index(text.len())], &PlanRules::default()), Sighting::NotYet(_)));
         }
     }

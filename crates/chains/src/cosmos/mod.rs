@@ -16,7 +16,6 @@ mod names;
 mod node_config;
 mod plan;
 mod read;
-mod schedule;
 mod settings;
 mod shape;
 #[cfg(test)]
@@ -36,7 +35,6 @@ pub use names::{GENESIS, Recase, UnusableName, escape, release_of, same};
 pub use node_config::{NodeConfig, node_config};
 pub use plan::{InvalidPlan, PlanInfo, Queue};
 pub use read::{Environment, Reading, from_environment, from_file};
-pub use schedule::{Scheduled, Turn, schedule};
 pub use settings::Settings;
 pub use shape::shape;
 pub use time_format::TimeFormat;

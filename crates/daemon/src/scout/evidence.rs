@@ -59,13 +59,12 @@ impl<'a> Gathered<'a> {
             main: self.main(),
             skipped: &rules.skipped,
         };
-        let about = |why: &str| format!("the plan for {} at height {height} is not carried out: {why}", plan.release);
         match plans::meaning(&evidence) {
             Meaning::Halted => Ok(Trigger::Halt { height }),
             Meaning::Waits => Ok(Trigger::Height { height }),
             Meaning::Applied => Err(None),
-            Meaning::Stale(stale) => Err(Some(about(stale.why()))),
-            Meaning::Skipped => Err(Some(about("the node is told to skip that height"))),
+            Meaning::Stale(stale) => Err(Some(stale.why().to_owned())),
+            Meaning::Skipped => Err(Some("the node is told to skip that height".to_owned())),
         }
     }
 

@@ -185,3 +185,32 @@ fn files_that_are_no_plans_are_remarked_upon_and_change_nothing() {
         assert_eq!(ask(&RealDisk, &home.shape, &known).remarks.len(), 1, "{text:?}");
     }
 }
+
+/// What is told to the engine about each plan of a list, and how often people are told something.
+fn turns(home: &Home, height: Option<u64>) -> (Vec<String>, usize) {
+    let looked = ask(&RealDisk, &home.shape, &known(MainSeen::Runs, height, Some(999)));
+    let word = |input: &Input| match input {
+        Input::PlanSeen(wish) => format!("{} {}", wish.release, wish.trigger),
+        Input::PlanGone(Origin::File { path }) => format!("{} gone", path.rsplit('#').next().unwrap_or_default()),
+        other => panic!("{other:?}"),
+    };
+    (looked.inputs.iter().map(word).collect(), looked.remarks.len())
+}
+
+#[test]
+fn past_and_bad_entries_of_a_list_hold_up_nobody() {
+    let home = Home::new(PlanWriters::People);
+    let entry = |name: &str, height: i64| format!(r#"{{"name":{name:?},"height":{height}}}"#);
+    let entries = [entry("V2", 100), entry("genesis", 150), entry("v3", 200), entry("v4", 0), entry("v5", 300)];
+    home.write("data/plan.json", &format!("[{},7]", entries.join(",")), 0);
+    for (height, expected, told) in [
+        // What is only remembered may be the height of data that is no longer there.
+        (None, ["v2 at height 100", "v3 at height 200", "v5 at height 300"], 3),
+        (Some(50), ["v2 at height 100", "v3 at height 200", "v5 at height 300"], 3),
+        (Some(150), ["v2 at height 100", "v3 at height 200", "v5 at height 300"], 3),
+        (Some(200), ["v2 gone", "v3 at height 200", "v5 at height 300"], 4),
+        (Some(900), ["v2 gone", "v3 gone", "v5 at height 300"], 5),
+    ] {
+        assert_eq!(turns(&home, height), (expected.map(str::to_owned).to_vec(), told), "at {height:?}");
+    }
+}
