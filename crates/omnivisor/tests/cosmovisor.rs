@@ -5,6 +5,7 @@
 mod cosmovisor {
     mod add;
     mod init;
+    mod run;
     mod settings;
     mod support;
     mod version;
