@@ -5,8 +5,9 @@
 mod cosmovisor {
     mod add;
     mod init;
-    mod run;
     mod settings;
     mod support;
     mod version;
+
+    mod run;
 }

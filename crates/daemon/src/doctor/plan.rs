@@ -1,7 +1,7 @@
 //! The plan: can it be carried out, and does it say what was meant.
 
 use ov_release::{list, state};
-use ov_types::{Plan, Trigger};
+use ov_types::{Origin, Plan, Trigger};
 
 use super::{Depth, DoctorInput, Verdict, failed};
 
@@ -62,7 +62,8 @@ pub(super) fn trigger(input: &DoctorInput<'_>) -> Vec<Verdict> {
         (Trigger::Height { height }, Some(now)) => {
             Verdict::good(subject(plan), format!("{} blocks to go", height.0.saturating_sub(now.0)))
         }
-        (Trigger::Height { .. }, None) if input.shape.probes.height.is_none() => {
+        // One from a file is looked at again when main ends: it may have halted for it.
+        (Trigger::Height { .. }, None) if input.shape.probes.height.is_none() && plan.origin == Origin::Person => {
             let message = "it waits for a height, and nothing tells how high the node is";
             Verdict::error(subject(plan), message, "configure `probe.height`, or plan for a time")
         }

@@ -181,13 +181,16 @@ impl Node {
         if self.ledger.entries().any(|entry| entry.is_in_window() && same(entry)) {
             return true;
         }
-        if let (Trigger::Halt { height }, Some(proven)) = (wish.trigger, self.in_flight_at(Step::Prove)) {
-            let began = self.ledger.entry(proven).and_then(|entry| entry.plan.trigger.height());
-            if began.is_none_or(|began| began < height) {
-                self.effect(Effect::AbandonStep { plan: proven });
-                let facts = StepFacts::noted(format!("it came to height {height}, where it halts for the next one"));
-                self.finish_step(proven, Step::Prove, ov_types::Direction::Forward, facts);
-            }
+        let Trigger::Halt { height } = wish.trigger else { return false };
+        let shown = |entry: &&Entry| {
+            let at_proof = matches!(entry.phase, Phase::Forward { step: Step::Prove, attempt: 1.., .. });
+            at_proof && entry.plan.trigger.height().is_none_or(|began| began < height)
+        };
+        let proven = self.ledger.entries().find(shown).map(|entry| entry.plan.id);
+        if let Some(proven) = proven {
+            self.effect(Effect::AbandonStep { plan: proven });
+            let facts = StepFacts::noted(format!("it came to height {height}, where it halts for the next one"));
+            self.finish_step(proven, Step::Prove, ov_types::Direction::Forward, facts);
         }
         false
     }
@@ -195,6 +198,10 @@ impl Node {
     pub(super) fn mark_halted(&mut self, id: PlanId, trigger: Trigger) {
         if matches!(trigger, Trigger::Halt { .. }) {
             let active = self.active.entry(id).or_default();
+            if !active.halted {
+                // There is nothing to wait for any more.
+                active.retry_at_ms = None;
+            }
             (active.due, active.halted) = (true, true);
         }
     }

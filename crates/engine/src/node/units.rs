@@ -19,6 +19,10 @@ impl Node {
                 let message = "it was not ready in time and is launched again".to_owned();
                 self.tell(EventKind::UnitHealth { unit: name.clone(), healthy: false, message });
             }
+            // Whether it failed, or halted for an upgrade, the scouts tell.
+            if name.is_main() && self.consulting {
+                continue;
+            }
             let Some(unit) = self.units.get_mut(&name) else { continue };
             let Some(decided) = unit.settle(&rules, self.now.monotonic_ms, self.settings.seed) else { continue };
             let failures = unit.failures_in_a_row();

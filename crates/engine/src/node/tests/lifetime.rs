@@ -132,6 +132,35 @@ fn a_release_that_halts_for_the_next_upgrade_is_proven_by_that() {
 }
 
 #[test]
+fn what_main_halted_for_is_learned_before_its_proof_is_called_failed() {
+    let mut world = world();
+    end_main_seeing(&mut world, 2, vec![halt()]);
+    while world.node.in_flight_at(Step::Prove).is_none() {
+        world.run(1);
+    }
+    world.answers.retain(|input| !matches!(input, Input::Step(_)));
+    // Its plan was seen while it still ran, as one that may have been written ahead.
+    let origin = halt().origin;
+    let ahead =
+        Wish { origin: origin.clone(), ..wish("v3", Trigger::Height { height: Height(101) }, FailurePolicy::Hold) };
+    world.failing.push((Step::Examine, Direction::Forward, 1));
+    world.give(Input::PlanSeen(ahead));
+    world.run(4);
+    world.end_main(Some(ExitStatus::Code(2)));
+    // Nothing of it is left before the scouts answer.
+    world.run(2);
+    assert_eq!(world.answers, [Input::Consulted]);
+    let next = Wish { origin, ..wish("v3", Trigger::Halt { height: Height(101) }, FailurePolicy::Hold) };
+    world.answers.insert(0, Input::PlanSeen(next));
+    world.run(300);
+    let ends: Vec<Phase> = world.node.ledger().entries().map(|entry| entry.phase.clone()).collect();
+    assert_eq!(ends, vec![Phase::Ended { outcome: Outcome::Committed }; 2]);
+    assert_eq!((world.last_run, world.exited), (RunId(3), false));
+    let failed = |record: &Record| matches!(record, Record::StepFailed { step: Step::Prove, .. });
+    assert!(!world.journal.iter().any(failed));
+}
+
+#[test]
 fn a_plan_that_is_not_due_waits_for_another_daemon() {
     let mut world = world();
     world.order(Order::Add(wish("v2", Trigger::Height { height: Height(100) }, FailurePolicy::Hold))).unwrap();
