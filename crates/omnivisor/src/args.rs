@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file or asks the daemon; what an argument means is decided in [`crate::commands`].
 
+mod habit;
 mod help;
 mod trigger;
 mod upgrade;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ov_types::{ReleaseName, Span, UnitName};
 
+pub(crate) use habit::{wants_json, with_tip, without_help_command};
 pub(crate) use help::command;
 pub(crate) use upgrade::{
     NewPlanArgs, Patience, PlanCommand, ReleaseCommand, SnapshotCommand, UpgradeCommand, WaitArgs,

@@ -74,11 +74,10 @@ fn command_line(words: Vec<OsString>) -> ExitCode {
 }
 
 fn obey(words: Vec<OsString>) -> ov_types::ExitCode {
-    // Told apart by hand, since the words may be such that nothing can be read from them.
-    let wants_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let arguments =
-        args::command().try_get_matches_from(words).and_then(|matches| args::Arguments::from_arg_matches(&matches));
-    let arguments = match arguments {
+    let wants_json = args::wants_json(&words);
+    let matches = args::command().try_get_matches_from(args::without_help_command(words));
+    let arguments = matches.and_then(|matches| args::Arguments::from_arg_matches(&matches));
+    let arguments = match arguments.map_err(args::with_tip) {
         Ok(arguments) => arguments,
         Err(error) if wants_json && error.use_stderr() => {
             let failure = failure::Failure::command_line(&error);

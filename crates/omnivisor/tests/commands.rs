@@ -179,6 +179,26 @@ fn wrong_command_lines_end_with_the_code_for_them() {
 }
 
 #[test]
+fn words_of_other_tools_are_answered_with_those_of_this_one() {
+    let home = tempfile::tempdir().unwrap();
+    for (line, tip) in [
+        ("start", "omnivisor unit start main"),
+        ("ps", "omnivisor status"),
+        ("plan rm 3", "cancel"),
+        ("logs --tail 5", "--lines COUNT"),
+        ("status --watch", "omnivisor watch"),
+        ("stauts", "'status'"),
+    ] {
+        let ended = run_in(home.path(), &line.split(' ').collect::<Vec<_>>());
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{line}: {ended:?}");
+        assert_eq!(ended.err.matches("tip: ").count(), 1, "{line}: {ended:?}");
+        assert!(ended.err.contains(tip), "{line}: {ended:?}");
+    }
+    assert_eq!(run_in(home.path(), &["help"]).out, run_in(home.path(), &["--help"]).out);
+    assert_eq!(run_in(home.path(), &["help", "plan", "add"]).out, run_in(home.path(), &["plan", "add", "--help"]).out);
+}
+
+#[test]
 fn findings_and_broken_snapshots_end_with_a_code_that_scripts_see() {
     let daemon = FakeDaemon::start();
     let findings = vec![Finding::error("binary.glibc", "v2", "too new", "build it elsewhere")];
