@@ -5,6 +5,7 @@
 mod cosmovisor {
     mod add;
     mod init;
+    mod schedule;
     mod settings;
     mod support;
     mod version;
