@@ -325,8 +325,10 @@ impl Keeper {
         let report = match event {
             ShimEvent::Launched { run: number, pid } => UnitReport::Launched { run: run(number), pid },
             ShimEvent::LaunchFailed { run: number, stage, message } => {
-                let message = format!("{stage}: {message}");
-                UnitReport::LaunchFailed { run: run(number), message, is_unsafe: false }
+                // Whoever holds the lease on the key signs with it: trying until it is free would be the second one.
+                let is_unsafe = stage == ov_shim::Stage::Lease.name();
+                let told = if is_unsafe { crate::units::key_in_use(&message) } else { format!("{stage}: {message}") };
+                UnitReport::LaunchFailed { run: run(number), message: told, is_unsafe }
             }
             ShimEvent::Exited { run: number, status, .. } => {
                 let status = Some(crate::units::status_of(status));

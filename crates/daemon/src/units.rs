@@ -27,7 +27,7 @@ use mailbox::{Inbox, Mailbox, mailbox};
 pub(crate) use accounts::user_id;
 pub(crate) use find::{Discovered, discover, living_run, may_run, status_of};
 pub use guard::doubt_about_signing;
-pub(crate) use guard::{Exposure, exposure, told, what_is_signed};
+pub(crate) use guard::{Exposure, exposure, key_in_use, told, what_is_signed};
 pub(crate) use launch::log_settings;
 pub(crate) use watchers::{Said, Watchers};
 

@@ -75,6 +75,15 @@ pub fn doubt_about_signing(disk: &dyn Disk, shape: &NodeShape, signed: Option<Si
     what_is_signed(disk, shape, signed).err().map(|problem| told(&problem))
 }
 
+/// What to tell when the lease on the key could not be had.
+pub(crate) fn key_in_use(why: &str) -> String {
+    let problem =
+        Problem::permanent("OV-SGN-009", "be the only one on this machine who uses the signing key").cause(why);
+    told(&held(problem).hint(
+        "find out which other node has this key: one of the two must lose it for good; then `omnivisor unit start main`",
+    ))
+}
+
 /// A refusal as one sentence: it is kept as the reason for which a unit is parked.
 pub(crate) fn told(problem: &Problem) -> String {
     let Problem { code, state, hint, .. } = problem;

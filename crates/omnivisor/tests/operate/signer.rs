@@ -6,12 +6,12 @@ use std::path::Path;
 
 use fakenode::Profile;
 use fakenode::lifecycle::{self, Step};
-use ov_testkit::{TestNode, wait_until};
+use ov_testkit::{TestNode, is_alive, wait_until};
 use ov_types::api::PlanPhase;
 use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, ParkReason, Trigger, UnitState};
 
-use super::support::{PROGRAM, ask, ask_well, running, says};
+use super::support::{PROGRAM, a_moment, ask, ask_well, running, says};
 
 pub(super) const VALIDATOR: &str = r#"
 [validator]
@@ -85,6 +85,33 @@ fn a_key_that_anybody_may_use_is_not_used() {
     says(&borne.out, &["data.key-mode", "its group may read it"]);
     set_mode(&node, 0o600);
     ends_well(node);
+}
+
+#[test]
+fn a_key_signs_in_one_home_of_a_machine_at_a_time() {
+    let mut first = running(&["--sign"], VALIDATOR);
+    // At its first start the key was not there yet.
+    ask_well(&first, &["unit", "restart", "main", "--wait=1m"]);
+    let pid = first.wait_for_up("main");
+    let mut second = TestNode::new(Path::new(PROGRAM), &["--sign"], VALIDATOR);
+    second.start_with(&Profile::new("v1"));
+    fs::create_dir(second.path("config")).unwrap();
+    fs::copy(first.path(KEY), second.path(KEY)).unwrap();
+    set_mode(&second, 0o600);
+    second.start();
+    says(&held(&second), &["OV-SGN-009", "main was not launched", "sign twice"]);
+    // Nor while nobody looks after the first: its process has the key.
+    first.kill_daemon();
+    ask_well(&second, &["unit", "start", "main"]);
+    says(&held(&second), &["OV-SGN-009"]);
+    assert!(is_alive(pid) && executed(&second).is_empty());
+    first.start();
+    assert!(first.stop().status.success());
+    // It is free, and still nobody but a person may take it.
+    a_moment();
+    assert!(executed(&second).is_empty(), "it took the key by itself");
+    ask_well(&second, &["unit", "start", "main"]);
+    ends_well(second);
 }
 
 /// An upgrade with this script as the hook that prepares the data.
