@@ -5,7 +5,6 @@
 mod cosmovisor {
     mod add;
     mod init;
-    mod schedule;
     mod settings;
     mod support;
     mod version;

@@ -3,4 +3,5 @@
 mod ends;
 mod node;
 mod plans;
+mod schedule;
 mod upgrades;
