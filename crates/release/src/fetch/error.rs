@@ -80,7 +80,7 @@ pub enum FetchError {
     /// The signature does not count.
     #[error("accept {address}")]
     Signature {
-        /// Where the bytes came from.
+        /// Where it lies.
         address: String,
         /// Why not.
         source: SignatureError,

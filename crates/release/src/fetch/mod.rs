@@ -19,6 +19,7 @@ mod http;
 mod kind;
 mod layout_rules;
 mod object_store;
+mod openpgp;
 mod partial;
 mod plan_info;
 mod progress;

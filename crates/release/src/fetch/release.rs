@@ -18,7 +18,7 @@ use super::object_store::Credentials;
 use super::partial::{self, Whole};
 use super::plan_info::{self, InvalidPlanInfo, PlanInfo, Written};
 use super::progress::{Progress, Reporter};
-use super::signature::{self, Signer};
+use super::signature::{self, SignatureError, Signer};
 use super::transport::{Cancel, Transport};
 use super::tries::Patience;
 use super::unpack::Unpacking;
@@ -289,13 +289,26 @@ impl Fetch<'_, '_> {
         if signers.is_empty() {
             return Ok(None);
         }
-        let beside = address.beside(".minisig");
-        let signature = self.line.text(&beside, signature::LEN_MAX);
-        let signature = signature.map_err(|source| FetchError::NoSignature { address: beside.to_string(), source })?;
-        let mut bytes = self.line.disk.open(&whole.path).at("open", &whole.path)?;
-        let signer = signature::check(signers, &signature, &mut *bytes);
-        let signer = signer.map_err(|source| FetchError::Signature { address: address.to_string(), source })?;
-        Ok(Some(signer))
+        let (beside, signature) = self.signature_beside(address, &signature::suffixes(signers))?;
+        let (disk, path) = (self.line.disk, &whole.path);
+        match signature::check(signers, &signature, &|| disk.open(path)) {
+            Ok(signer) => Ok(Some(signer)),
+            Err(SignatureError::Read(source)) => Err(source).at("read", path)?,
+            Err(source) => Err(FetchError::Signature { address: beside, source }),
+        }
+    }
+
+    /// The first signature that lies beside an address, and where.
+    fn signature_beside(&mut self, address: &Address, suffixes: &[&str]) -> Result<(String, Vec<u8>), FetchError> {
+        let mut last = None;
+        for suffix in suffixes {
+            let beside = address.beside(suffix);
+            match self.line.text(&beside, signature::LEN_MAX) {
+                Ok(signature) => return Ok((beside.to_string(), signature)),
+                Err(source) => last = last.or(Some(FetchError::NoSignature { address: beside.to_string(), source })),
+            }
+        }
+        Err(last.unwrap_or_else(|| FetchError::NoAddress(self.request.name.clone())))
     }
 
     /// What is there already is as good if it was fetched from the same place, or came to the same checksum.

@@ -33,6 +33,7 @@ fn server() -> Server {
             "/v2/bsd" => format!("MD5 (other) = {}\nMD5 (node) = {MD5}\n", "0".repeat(32)),
             "/v2/others" => format!("{SHA256}  somebody-else\n"),
             "/v2/linux/node.minisig" | "/changed.minisig" => SIGNATURE.to_owned(),
+            "/v2/other.minisig" => "<html>not found</html>".to_owned(),
             "/stranger.minisig" => SIGNATURE.replace("RUQf6LRC", "RUQf6LRD"),
             "/info.json" => r#"{"binaries":{"any":"https://a.example/node"}}"#.to_owned(),
             "/empty.json" => " ".to_owned(),
@@ -136,7 +137,10 @@ fn a_policy_that_names_signers_gets_a_signature_of_one_of_them() {
     for (path, why) in [
         (
             "/changed",
-            format!("accept SERVER/changed: check the signature of `{KEY}`: the bytes are not those that were signed"),
+            format!(
+                "accept SERVER/changed.minisig: check the signature of `minisign {KEY}`: \
+                 the bytes are not those that were signed"
+            ),
         ),
         (
             "/unsigned",
@@ -149,7 +153,45 @@ fn a_policy_that_names_signers_gets_a_signature_of_one_of_them() {
         let error = result(path, keys(&[if path == "/stranger" { KEY } else { other }])).unwrap_err();
         assert!(error.contains("find a key for the signature: none of the 1 key that count made it"), "{error}");
     }
+    let error = result("/v2/other", keys(&[KEY])).unwrap_err();
+    assert!(error.contains("it is of no form that the keys which count would have made"), "{error}");
     assert!(Signer::minisign("not a key").is_err());
+}
+
+const OPENPGP_KEY: &str = include_str!("../fixtures/openpgp-key.asc");
+
+#[cfg(feature = "openpgp")]
+#[test]
+fn signatures_of_openpgp_count_as_well() {
+    let other_key = include_str!("../fixtures/openpgp-other-key.asc");
+    let by_subkey = include_bytes!("../fixtures/openpgp-test.asc");
+    let by_other = include_bytes!("../fixtures/openpgp-other-test.sig");
+    let server = Server::new(move |question, _| match question.path.as_str() {
+        "/node" | "/raw" => Reply::whole(PROGRAM),
+        "/changed" => Reply::whole(b"tesT"),
+        "/node.asc" | "/changed.asc" => Reply::whole(by_subkey),
+        "/raw.sig" => Reply::whole(by_other),
+        _ => Reply::status(404),
+    });
+    let fetched = |path: &str, keys: &[&str]| {
+        let signers = keys.iter().map(|key| Signer::openpgp(key).unwrap()).collect();
+        let policy = Policy { signers, ..Policy::default() };
+        let staged = Bench::new().fetch(&FetchRequest { policy, ..from(&[server.url(path)]) });
+        staged.map(|staged| staged.provenance.fetched.unwrap().signer.unwrap()).map_err(|error| whole(&error))
+    };
+    let (primary, other) = ("9AFED6B4D62739EFE044198B14FD82F007B6DF1B", "2E0C8A29E7D98398B320C1469F40BF2F0794C95F");
+    assert_eq!(fetched("/node", &[OPENPGP_KEY]), Ok(format!("openpgp {primary}")), "by a subkey");
+    assert_eq!(fetched("/raw", &[OPENPGP_KEY, other_key]), Ok(format!("openpgp {other}")), "without armour");
+    assert!(fetched("/node", &[other_key]).unwrap_err().contains("none of the 1 key that count made it"));
+    assert!(fetched("/changed", &[OPENPGP_KEY]).unwrap_err().ends_with("the bytes are not those that were signed"));
+    assert!(Signer::openpgp("nonsense").is_err());
+}
+
+#[cfg(not(feature = "openpgp"))]
+#[test]
+fn without_openpgp_its_keys_are_refused_with_that_reason() {
+    let error = Signer::openpgp(OPENPGP_KEY).unwrap_err();
+    assert!(error.to_string().ends_with("this program was built without OpenPGP"), "{error}");
 }
 
 #[test]
