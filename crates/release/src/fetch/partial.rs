@@ -85,14 +85,18 @@ impl<'a> Partial<'a> {
         let folder = layout.fetching(name);
         durable::make_directories(disk, &folder, 0o700).at("make", &folder)?;
         let path = folder.join("download");
-        let note = read_note(disk, &folder).filter(|note| note.of == of);
         let there = disk.facts(&path).at("look at", &path)?.map_or(0, |facts| facts.len);
-        let note = note.filter(|note| note.kept <= there).unwrap_or_else(|| Note::new(of));
+        let noted = read_note(disk, &folder).filter(|note| note.of == of && note.kept <= there);
         let tail = disk.append(&path).at("open", &path)?;
-        disk.truncate(&path, note.kept).at("cut", &path)?;
+        let (is_noted, note) = (noted.is_some(), noted.unwrap_or_else(|| Note::new(of)));
         let digesters = Digesters::new(wanted);
         let mut partial = Self { disk, folder, path, tail, digesters, wanted, written: 0, note };
-        partial.digest_kept()?;
+        if is_noted {
+            partial.disk.truncate(&partial.path, partial.note.kept).at("cut", &partial.path)?;
+            partial.digest_kept()?;
+        } else {
+            partial.begin_anew()?;
+        }
         Ok(partial)
     }
 
@@ -125,7 +129,7 @@ impl<'a> Partial<'a> {
     /// Forgets all bytes.
     pub(super) fn begin_anew(&mut self) -> Result<(), ReleaseError> {
         self.note = Note::new(self.note.of);
-        // Before the bytes: a note must not speak of bytes that are not there.
+        // Before the bytes: a note must not speak of bytes that are not there, or are those of another file.
         self.write_note()?;
         self.disk.truncate(&self.path, 0).at("cut", &self.path)?;
         self.digesters = Digesters::new(self.wanted);

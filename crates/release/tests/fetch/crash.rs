@@ -2,9 +2,11 @@
 //! have.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ov_release::fetch::{
     Answer, Ask, Body, Cancel, CrashPoint, Credentials, FetchError, FetchRequest, Transport, TransportError, World,
@@ -38,7 +40,7 @@ impl Transport for Breaking {
             headers.push(("content-range".to_owned(), format!("bytes {from}-{}/{len}", len - 1)));
             (206, len)
         };
-        let parts = self.bytes[from..end].chunks(len / 3).rev().map(<[u8]>::to_vec).collect();
+        let parts = self.bytes[from..end].chunks(len / 3).map(<[u8]>::to_vec).collect();
         Ok(Answer { status, headers, body: Box::new(Parts { parts, is_broken: end < len }) })
     }
 
@@ -48,13 +50,13 @@ impl Transport for Breaking {
 }
 
 struct Parts {
-    parts: Vec<Vec<u8>>,
+    parts: VecDeque<Vec<u8>>,
     is_broken: bool,
 }
 
 impl Body for Parts {
     fn next(&mut self, _: &Cancel) -> Result<Option<Vec<u8>>, TransportError> {
-        match self.parts.pop() {
+        match self.parts.pop_front() {
             None if self.is_broken => Err(TransportError::Broken { why: "it was cut".to_owned() }),
             part => Ok(part),
         }
@@ -81,12 +83,7 @@ impl Case {
     }
 
     fn fetch(&self, disk: &SimDisk) -> Result<Staged, FetchError> {
-        let (credentials, cancel) = (Credentials::default(), Cancel::default());
-        let mut tell = |_| {};
-        let (random, clock, transport) = (Random::new(1), &self.transport.clock, &self.transport);
-        let progress = &mut tell;
-        let world = World { disk, clock, transport, credentials: &credentials, cancel: &cancel, random, progress };
-        fetch(world, &self.layout, &self.request)
+        fetch_by(disk, &self.transport, &self.transport.clock, &self.layout, &self.request)
     }
 
     fn is_whole(&self, disk: &SimDisk) -> bool {
@@ -104,6 +101,18 @@ impl Case {
         assert!(self.is_whole(disk));
         assert_eq!(disk.list(&self.layout.releases).unwrap(), ["v1", "v1.release.json"]);
     }
+}
+
+fn fetch_by(
+    disk: &SimDisk,
+    transport: &dyn Transport,
+    clock: &SimClock,
+    layout: &Layout,
+    request: &FetchRequest,
+) -> Result<Staged, FetchError> {
+    let (credentials, cancel, random) = (&Credentials::default(), &Cancel::default(), Random::new(1));
+    let progress = &mut |_| {};
+    fetch(World { disk, clock, transport, credentials, cancel, random, progress }, layout, request)
 }
 
 fn empty() -> SimDisk {
@@ -178,6 +187,75 @@ fn on_a_full_disk_nothing_is_left_that_holds_the_room() {
         disk.set_capacity(None);
         case.fetch(&disk).unwrap();
         case.finally(&disk);
+    }
+}
+
+/// Two addresses of different files, and nothing that says which of them is right. The first breaks off, and is gone
+/// until it is back.
+#[derive(Debug)]
+struct TwoFiles {
+    is_back: AtomicBool,
+    clock: SimClock,
+}
+
+impl TwoFiles {
+    const LEN: usize = 900;
+
+    fn bytes(url: &str) -> Vec<u8> {
+        vec![if url.ends_with("/first") { b'1' } else { b'2' }; Self::LEN]
+    }
+}
+
+impl Transport for TwoFiles {
+    fn get(&self, ask: &Ask<'_>, _: &Cancel) -> Result<Answer, TransportError> {
+        let range = ask.headers.iter().find(|(name, _)| *name == "range").map(|(_, value)| value);
+        let from: usize = range.map_or(0, |range| range[6..range.len() - 1].parse().unwrap());
+        let is_back = self.is_back.load(Ordering::Relaxed);
+        let is_broken = !is_back && ask.url.ends_with("/first");
+        let end = if is_broken { 200 } else { Self::LEN };
+        let (status, length) = match from {
+            0 => (200, ("content-length", Self::LEN.to_string())),
+            _ if is_broken => (404, ("content-length", "0".to_owned())),
+            _ => (206, ("content-range", format!("bytes {from}-{}/{}", Self::LEN - 1, Self::LEN))),
+        };
+        let headers = [length, ("etag", "\"1\"".to_owned())];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let parts = Self::bytes(ask.url)[from.min(end)..end].chunks(100).map(<[u8]>::to_vec).collect();
+        Ok(Answer { status, headers, body: Box::new(Parts { parts, is_broken }) })
+    }
+
+    fn pause(&self, pause_ms: u64, _: &Cancel) {
+        self.clock.advance(pause_ms);
+    }
+}
+
+#[test]
+fn bytes_of_two_addresses_never_come_together() {
+    let addresses = ["https://a.example/first".to_owned(), "https://a.example/second".to_owned()];
+    let (request, layout) = (from(&addresses), Layout::of_home(Path::new("/home")));
+    let clock = SimClock::new(Moment { monotonic_ms: 1, wall_ms: 5 });
+    let transport = TwoFiles { is_back: AtomicBool::new(false), clock };
+    let fetch_from = |disk: &SimDisk, is_back| {
+        transport.is_back.store(is_back, Ordering::Relaxed);
+        fetch_by(disk, &transport, &transport.clock, &layout, &request)
+    };
+    let start = empty();
+    let whole = start.fork();
+    fetch_from(&whole, false).unwrap();
+    for operation in start.operations() + 1..=whole.operations() {
+        for seed in 0..4 {
+            let disk = start.fork();
+            disk.fail_at(operation, if seed == 0 { Fault::Kill } else { Fault::PowerCut });
+            assert!(fetch_from(&disk, false).is_err());
+            match seed {
+                0 => disk.kill(),
+                _ => disk.crash(seed * 1_000 + operation),
+            }
+            fetch_from(&disk, true).unwrap();
+            let program = disk.read(Path::new("/home/releases/v1/bin/node"), 10_000).unwrap();
+            let is_one = addresses.iter().any(|url| program == TwoFiles::bytes(url));
+            assert!(is_one, "operation {operation}, seed {seed}: {}", String::from_utf8_lossy(&program));
+        }
     }
 }
 
