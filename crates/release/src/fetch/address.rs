@@ -142,6 +142,22 @@ impl Address {
         Self { place, checksum: None, archive: Archive::ByName, subdirectory: None }
     }
 
+    /// The same file, with all that is said about it, in the folder `base` of somebody who keeps copies.
+    pub fn on_mirror(&self, base: &str) -> Result<Self, InvalidAddress> {
+        let mut mirror = Self::parse(base)?;
+        let name = self.file_name();
+        match &mut mirror.place {
+            Place::Local(path) => path.push(name),
+            Place::Web(url) | Place::Amazon(url) | Place::Google(url) => {
+                let why = "files cannot lie below it";
+                let form = |()| InvalidAddress::Form { shown: shown_text(base), why };
+                url.path_segments_mut().map_err(form)?.pop_if_empty().push(&name);
+            }
+        }
+        let Self { checksum, archive, subdirectory, .. } = self.clone();
+        Ok(Self { checksum, archive, subdirectory, ..mirror })
+    }
+
     /// What its checksum clause says.
     pub fn checksum(&self) -> Option<&Clause> {
         self.checksum.as_ref()

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ov_sys::disk::{Disk, Kind as FileKind};
+use ov_sys::disk::Disk;
 use ov_sys::{Clock, Random, durable};
 use ov_types::ReleaseName;
 
+use super::CrashPoint;
 use super::address::Address;
-use super::archive::{Limits, Shape, Survey};
-use super::checksum::{Algorithm, Checksum, Clause};
+use super::archive::{Limits, Survey};
+use super::checksum::{Checksum, Clause};
 use super::download::Line;
 use super::error::{Failures, FetchError};
+use super::expected::{Digested, compare, wanted};
 use super::kind::Kind;
 use super::layout_rules::{Candidate, place};
 use super::object_store::Credentials;
@@ -22,13 +24,12 @@ use super::signature::{self, SignatureError, Signer};
 use super::transport::{Cancel, Transport};
 use super::tries::Patience;
 use super::unpack::Unpacking;
-use super::{CrashPoint, checksum_list};
 use crate::digest::Digest;
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
 use crate::provenance::{Fetched, Provenance};
-use crate::stage::{self, Source, StageRequest, Staged};
-use crate::tree::{self, Entry, Planned, PlannedKind};
+use crate::stage::{self, Staged};
+use crate::tree::{self, Entry};
 
 /// What a fetch needs of the world.
 pub struct World<'a> {
@@ -87,10 +88,10 @@ pub struct FetchRequest {
 }
 
 /// A fetch under way.
-struct Fetch<'a, 'r> {
-    line: Line<'a>,
-    layout: &'r Layout,
-    request: &'r FetchRequest,
+pub(super) struct Fetch<'a, 'r> {
+    pub(super) line: Line<'a>,
+    pub(super) layout: &'r Layout,
+    pub(super) request: &'r FetchRequest,
 }
 
 /// Fetches a release. Fetching the same again does nothing; fetching again what broke off goes on where it did.
@@ -179,67 +180,6 @@ pub fn forget(disk: &dyn Disk, layout: &Layout, wanted: &BTreeSet<ReleaseName>) 
         }
     }
     Ok(())
-}
-
-/// The digests of what came: SHA-256, and by another algorithm if one is expected.
-struct Digested {
-    sha256: Digest,
-    other: Checksum,
-}
-
-impl Digested {
-    fn of(bytes: &[u8], expected: &[Checksum]) -> Self {
-        let mut digesters = super::checksum::Digesters::new(wanted(expected));
-        digesters.update(bytes);
-        let (sha256, other) = digesters.finish();
-        Self { sha256, other }
-    }
-}
-
-/// The algorithm beside SHA-256 that is needed; SHA-256 itself if that alone is.
-fn wanted(expected: &[Checksum]) -> Option<Algorithm> {
-    let algorithms = expected.iter().map(Checksum::algorithm);
-    algorithms.clone().find(|algorithm| *algorithm != Algorithm::Sha256).or_else(|| algorithms.clone().next())
-}
-
-fn compare(address: &Address, expected: &[Checksum], found: &Digested) -> Result<(), FetchError> {
-    for expected in expected {
-        let sha256 = Checksum::sha256(found.sha256);
-        let found = if expected.algorithm() == Algorithm::Sha256 { &sha256 } else { &found.other };
-        if found != expected {
-            let (expected, found) = (expected.to_string(), found.to_string());
-            return Err(FetchError::Mismatch { address: address.to_string(), expected, found });
-        }
-    }
-    Ok(())
-}
-
-impl Line<'_> {
-    /// What the bytes at an address must come to. Lists are fetched.
-    fn expected(&mut self, address: &Address, also: Option<&Checksum>) -> Result<Vec<Checksum>, FetchError> {
-        let mut expected: Vec<Checksum> = also.into_iter().cloned().collect();
-        match address.checksum() {
-            None => {}
-            Some(Clause::Value(checksum)) => expected.push(checksum.clone()),
-            Some(Clause::List(list)) => expected.push(self.listed(address, list)?),
-        }
-        expected.dedup();
-        let mut others = expected.iter().filter(|checksum| checksum.algorithm() != Algorithm::Sha256);
-        let is_one = expected.len() < 2 || expected[0].algorithm() != expected[1].algorithm();
-        if !is_one || others.by_ref().count() > 1 {
-            return Err(FetchError::Contradiction(address.to_string()));
-        }
-        Ok(expected)
-    }
-
-    fn listed(&mut self, address: &Address, list: &str) -> Result<Checksum, FetchError> {
-        let list = Address::parse(list)?;
-        let text = self.text(&list, checksum_list::LEN_MAX);
-        let text = text.map_err(|source| FetchError::List { address: list.to_string(), source })?;
-        let names = checksum_list::names_in_list(&address.path(), &list.path());
-        let found = checksum_list::find_checksum(&String::from_utf8_lossy(&text), &names);
-        found.ok_or_else(|| FetchError::NotInList { list: list.to_string(), address: address.to_string() })
-    }
 }
 
 impl Fetch<'_, '_> {
@@ -392,61 +332,6 @@ impl Fetch<'_, '_> {
             provenance_of(request, entries, fetched, now_ms)
         })
     }
-
-    /// The directory of this machine that an address names, if it does.
-    fn local_directory(&self, address: &Address) -> Result<Option<PathBuf>, FetchError> {
-        let Some(path) = address.local_path() else { return Ok(None) };
-        let facts = tree::facts_followed(self.line.disk, path)?;
-        let is_directory = facts.is_some_and(|facts| facts.kind == FileKind::Directory);
-        Ok(if is_directory { Some(tree::resolve(self.line.disk, path)?) } else { None })
-    }
-
-    /// A directory of this machine is copied, by the rules for archives with more than one file.
-    fn stage_directory(&self, address: &Address, directory: &Path) -> Result<Staged, FetchError> {
-        let (disk, request) = (self.line.disk, self.request);
-        let is_checked = address.checksum().is_some() || request.checksum.is_some();
-        if is_checked || !request.policy.signers.is_empty() {
-            return Err(FetchError::Directory(address.to_string()));
-        }
-        let mut planned = tree::walk(disk, directory)?;
-        let shapes: Vec<Shape> = planned.iter().map(shape_of).collect();
-        let candidates: Vec<_> =
-            planned.iter().zip(&shapes).map(|(plan, shape)| Candidate { path: &plan.path, shape }).collect();
-        let placement = place(&candidates, false, None, &request.program, &address.to_string())?;
-        for (plan, path) in planned.iter_mut().zip(placement.paths) {
-            plan.path = path.unwrap_or_default();
-        }
-        add_directories(&mut planned, &request.program);
-        stage::make_program_executable(&mut planned, &placement.program, directory)?;
-        let staging = StageRequest {
-            name: request.name.clone(),
-            source: Source::Directory(directory.to_owned()),
-            program: Some(request.program.clone()),
-            sha256: request.sha256,
-            origin: request.origin.clone().or_else(|| Some(address.to_string())),
-            now_ms: self.line.clock.now().wall_ms,
-        };
-        Ok(stage::stage_planned(disk, self.layout, &staging, request.program.clone(), &planned)?)
-    }
-}
-
-fn shape_of(plan: &Planned) -> Shape {
-    match &plan.what {
-        PlannedKind::File { .. } => Shape::File,
-        PlannedKind::Directory { .. } => Shape::Directory,
-        PlannedKind::Link { to } => Shape::Link { to: to.clone() },
-    }
-}
-
-/// Directories above the program that nothing in the plan makes.
-fn add_directories(planned: &mut Vec<Planned>, program: &str) {
-    for above in Path::new(program).ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
-        let path = above.to_string_lossy().into_owned();
-        if planned.iter().all(|plan| plan.path != path) {
-            planned.push(Planned { path, from: PathBuf::new(), what: PlannedKind::Directory { mode: 0o755 } });
-        }
-    }
-    planned.sort_by(|a, b| a.path.cmp(&b.path));
 }
 
 fn provenance_of(

@@ -132,6 +132,23 @@ fn secrets_are_in_no_text() {
 }
 
 #[test]
+fn a_mirror_has_the_same_file_with_all_that_is_said_about_it() {
+    let digits = "0".repeat(64);
+    let text = format!("https://a.example/dl/v2/node%20x.zip//lin?token=1&archive=tgz&checksum={digits}");
+    let original = address(&text);
+    for (base, mirrored) in [
+        ("https://m.example/keep/", "https://m.example/keep/node%20x.zip//lin"),
+        ("https://m.example", "https://m.example/node%20x.zip//lin"),
+        ("/srv/mirror", "/srv/mirror/node x.zip//lin"),
+    ] {
+        let mirror = original.on_mirror(base).unwrap();
+        assert_eq!(mirror.to_string(), mirrored);
+        assert_eq!((mirror.checksum(), mirror.kind()), (original.checksum(), original.kind()));
+    }
+    assert!(original.on_mirror("git::https://m.example").is_err());
+}
+
+#[test]
 fn signatures_lie_beside_what_they_sign() {
     let beside = address("https://a.example/node.zip?token=1&archive=tgz").beside(".minisig");
     assert_eq!((beside.kind(), beside.to_string().as_str()), (None, "https://a.example/node.zip.minisig"));
