@@ -195,7 +195,7 @@ impl Keeper {
                 biased;
                 Some(signal) = inbox.signals.recv() => self.take_signal(signal)?,
                 Some((unit, event)) = inbox.shims.recv() => self.take_shim(&unit, event)?,
-                Some((unit, report)) = inbox.reports.recv() => self.take_report(unit, report)?,
+                Some((unit, report)) = inbox.reports.recv() => self.take_report(&unit, report)?,
                 Some(message) = inbox.messages.recv() => self.take_message(message)?,
                 Some(request) = inbox.requests.recv() => self.take_request(request)?,
                 Some(path) = self.watch.changed() => self.take_change(&path)?,
@@ -355,25 +355,25 @@ impl Keeper {
                 return Ok(());
             }
         };
-        self.take_report(unit.clone(), report)
+        self.take_report(unit, report)
     }
 
-    fn take_report(&mut self, unit: UnitName, report: UnitReport) -> Result<(), CoreError> {
+    fn take_report(&mut self, unit: &UnitName, report: UnitReport) -> Result<(), CoreError> {
         match &report {
-            UnitReport::Launched { run, .. } => self.watch_run(&unit, *run, None),
-            UnitReport::Exited { .. } | UnitReport::Lost => self.forget_run(&unit),
-            UnitReport::Empty { run } => {
-                if let Some(here) = self.units.get(&unit) {
-                    here.task.tell(Command::Acknowledge { run: *run });
-                }
-                if unit.is_main() {
-                    self.note_sign_state()?;
-                    self.note_custody();
-                }
+            UnitReport::Launched { run, .. } => self.watch_run(unit, *run, None),
+            UnitReport::Exited { .. } | UnitReport::Lost => self.forget_run(unit),
+            UnitReport::Empty { .. } if unit.is_main() => {
+                self.note_sign_state()?;
+                self.note_custody();
             }
             _ => {}
         }
-        self.take(Input::Unit(unit, report))?;
+        let over = if let UnitReport::Empty { run } = &report { Some(*run) } else { None };
+        self.take(Input::Unit(unit.clone(), report))?;
+        // Only now is it written down what follows: a daemon that dies before judges it once more.
+        if let (Some(run), Some(here)) = (over, self.units.get(unit)) {
+            here.task.tell(Command::Acknowledge { run });
+        }
         self.forget_removed();
         Ok(())
     }

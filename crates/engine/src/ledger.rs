@@ -6,7 +6,8 @@ use std::fmt;
 
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{
-    Direction, ExitStatus, FailurePolicy, Height, Moment, ParkReason, Plan, PlanId, Problem, Record, Step, UnitName,
+    Direction, ExitStatus, FailurePolicy, Height, Moment, ParkReason, Plan, PlanId, Problem, Record, RunId, Step,
+    UnitName,
 };
 
 /// Upgrades that are over and still remembered. Older ones are in the journal's older segments.
@@ -174,11 +175,24 @@ pub struct UnitLedger {
     pub suspended: bool,
     /// Why it is parked.
     pub parked: Option<ParkReason>,
+    /// The failures that are held against it, in this boot of the machine.
+    pub failing: Option<Failing>,
+}
+
+/// The failures that are held against a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// The last launch whose end was judged.
+    pub run: RunId,
+    /// Failures in a row.
+    pub in_a_row: u32,
+    /// When those were that count towards a crash loop: on the monotonic clock, oldest first.
+    pub recent_ms: Vec<u64>,
 }
 
 impl Default for UnitLedger {
     fn default() -> Self {
-        Self { wanted: true, suspended: false, parked: None }
+        Self { wanted: true, suspended: false, parked: None, failing: None }
     }
 }
 
@@ -270,12 +284,22 @@ impl Ledger {
     /// Takes one record in. An illegal one changes nothing.
     pub fn apply(&mut self, record: &Record) -> Result<(), IllegalRecord> {
         match record {
-            Record::DaemonStarted { boot, .. } => self.boot.clone_from(boot),
+            Record::DaemonStarted { boot, .. } => {
+                if self.boot != *boot {
+                    // The clock that they were timed by has begun anew, and so does the unit.
+                    self.forget_failures();
+                }
+                self.boot.clone_from(boot);
+            }
             Record::PlanAdded { at, plan, steps, facts } => self.add(*at, plan, steps, facts)?,
             Record::UnitWanted { unit, up, .. } => self.unit_mut(unit).wanted = *up,
             Record::UnitSuspended { unit, suspended, .. } => self.unit_mut(unit).suspended = *suspended,
             Record::UnitParked { unit, reason, .. } => self.unit_mut(unit).parked = Some(reason.clone()),
             Record::UnitReleased { unit, .. } => self.unit_mut(unit).parked = None,
+            Record::UnitFailed { unit, run, in_a_row, recent_ms, .. } => {
+                let failing = Failing { run: *run, in_a_row: *in_a_row, recent_ms: recent_ms.clone() };
+                self.unit_mut(unit).failing = Some(failing).filter(|failing| failing.in_a_row > 0);
+            }
             Record::SignStateSeen { height, round, step, .. } => {
                 self.sign_state = self.sign_state.max(Some((*height, *round, *step)));
             }
@@ -294,7 +318,18 @@ impl Ledger {
             | Record::Resumed { .. }
             | Record::Ended { .. } => self.apply_to_entry(record)?,
         }
+        if let Record::StepStarted { step, direction, .. } = record
+            && gives_fresh_chance(*step, *direction)
+        {
+            self.forget_failures();
+        }
         Ok(())
+    }
+
+    fn forget_failures(&mut self) {
+        for unit in self.units.values_mut() {
+            unit.failing = None;
+        }
     }
 
     fn unit_mut(&mut self, name: &UnitName) -> &mut UnitLedger {
@@ -375,6 +410,11 @@ impl Ledger {
             self.entries.remove(id);
         }
     }
+}
+
+/// Whether this is where another release is launched: what the one before it did wrong is not held against it.
+pub(crate) fn gives_fresh_chance(step: Step, direction: Direction) -> bool {
+    matches!((step, direction), (Step::Start, Direction::Forward) | (Step::Stop, Direction::Backward))
 }
 
 /// Later facts win; what a step does not mention stays.

@@ -19,7 +19,7 @@ mod upgrade;
 
 pub use fate::{Fate, fate};
 pub use io::{Action, Effect, Found, Input, Order, Refused, StepCall, StepReport, UnitReport, Wish};
-pub use ledger::{Entry, IllegalRecord, Ledger, Phase, UnitLedger};
+pub use ledger::{Entry, Failing, IllegalRecord, Ledger, Phase, UnitLedger};
 pub use node::lifetime::Farewell;
 pub use node::{Node, UnitView};
 pub use pace::Pace;

@@ -106,7 +106,8 @@ pub struct UnitView {
 impl Node {
     /// A node as the journal describes it. Nothing happens before [`Input::Found`].
     pub fn new(settings: EngineSettings, ledger: Ledger) -> Self {
-        let units = settings.units.keys().map(|name| (name.clone(), Unit::new())).collect();
+        let unit = |name: &UnitName| Unit::remembering(ledger.unit(name).failing.as_ref());
+        let units = settings.units.keys().map(|name| (name.clone(), unit(name))).collect();
         Self {
             settings,
             ledger,

@@ -67,6 +67,10 @@ impl Node {
             }
             Order::Shutdown => {
                 if !self.shutting_down {
+                    // Who stops a node and starts it again does not want to wait.
+                    for unit in self.units.keys().cloned().collect::<Vec<_>>() {
+                        self.forgive(&unit);
+                    }
                     (self.shutting_down, self.shutdown_since_ms) = (true, self.now.monotonic_ms);
                 }
                 Ok(None)
@@ -238,10 +242,8 @@ impl Node {
         if told.wanted != up {
             self.record(Record::UnitWanted { at, unit: name, up });
         }
-        if let Some(known) = self.units.get_mut(unit)
-            && up
-        {
-            known.give_fresh_chance();
+        if up {
+            self.forgive(unit);
         }
         Ok(None)
     }

@@ -4,7 +4,7 @@
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{Direction, Moment, PlanId, Problem, Record, Step};
 
-use crate::ledger::{Entry, Ledger, Phase};
+use crate::ledger::{Entry, Failing, Ledger, Phase};
 
 impl Ledger {
     /// Records whose fold is this ledger.
@@ -34,6 +34,12 @@ impl Ledger {
         }
         for entry in self.entries.values() {
             restate_entry(entry, &mut records);
+        }
+        // After the steps that would make them forgotten.
+        for (unit, told) in &self.units {
+            if let Some(Failing { run, in_a_row, recent_ms }) = told.failing.clone() {
+                records.push(Record::UnitFailed { at, unit: unit.clone(), run, in_a_row, recent_ms });
+            }
         }
         records
     }

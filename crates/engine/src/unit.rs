@@ -7,6 +7,7 @@
 use ov_types::{ExitStatus, RunId, StopRule, UnitRules, UnitState};
 
 use crate::fate::Failures;
+use crate::ledger::Failing;
 use crate::{Fate, Found, UnitReport, fate};
 
 /// Why a unit is being stopped, hence what happens when it is down.
@@ -108,6 +109,8 @@ pub(crate) struct Unit {
     failures: Failures,
     /// A failure whose fate is decided once the tree is empty.
     failed: Option<Failed>,
+    /// The launch whose end was judged, which is not written down yet.
+    unnoted: Option<RunId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +132,36 @@ impl Unit {
             found_ms: 0,
             failures: Failures::default(),
             failed: None,
+            unnoted: None,
+        }
+    }
+
+    /// A unit with what an earlier daemon held against it.
+    pub(crate) fn remembering(failing: Option<&Failing>) -> Self {
+        let failures = failing.map(|failing| Failures { in_a_row: failing.in_a_row, at_ms: failing.recent_ms.clone() });
+        Self { failures: failures.unwrap_or_default(), ..Self::new() }
+    }
+
+    /// After a look at what there is: an end that was judged is not judged again, and what was left of the pause after
+    /// it is waited for.
+    pub(crate) fn go_on_waiting(&mut self, failing: &Failing, rules: &UnitRules, now_ms: u64, seed: u64) {
+        if self.doing != Doing::Down || failing.run < self.run {
+            return;
+        }
+        (self.run, self.failed) = (failing.run, None);
+        let within = u32::try_from(failing.recent_ms.len()).unwrap_or(u32::MAX);
+        let decided = fate(rules, self.last_exit, failing.in_a_row, within, seed ^ self.run.0);
+        let ended_ms = failing.recent_ms.last().copied().unwrap_or(now_ms);
+        match decided {
+            Fate::Relaunch { wait_ms } | Fate::RetrySlowly { wait_ms, .. } => {
+                let until_ms = ended_ms.saturating_add(wait_ms);
+                if until_ms > now_ms {
+                    self.doing = Doing::BackOff { until_ms };
+                }
+            }
+            Fate::Rest => self.rested = true,
+            // That was written down too, and a person may have released it since.
+            Fate::Park(_) => {}
         }
     }
 
@@ -319,6 +352,7 @@ impl Unit {
         self.failures.note(rules, now_ms, ran_ms);
         let within = u32::try_from(self.failures.at_ms.len()).unwrap_or(u32::MAX);
         let decided = fate(rules, status, self.failures.in_a_row, within, seed ^ self.run.0);
+        self.unnoted = Some(self.run);
         match &decided {
             Fate::Relaunch { wait_ms: 0 } | Fate::Park(_) => {}
             Fate::Relaunch { wait_ms } | Fate::RetrySlowly { wait_ms, .. } => {
@@ -334,10 +368,16 @@ impl Unit {
         self.failures.in_a_row
     }
 
+    /// What is held against it, if that is not written down yet.
+    pub(crate) fn take_unnoted(&mut self) -> Option<Failing> {
+        let run = self.unnoted.take()?;
+        Some(Failing { run, in_a_row: self.failures.in_a_row, recent_ms: self.failures.at_ms.clone() })
+    }
+
     /// Forgets failures: a person, or a new release, gives it a fresh chance.
     pub(crate) fn give_fresh_chance(&mut self) {
         self.failures = Failures::default();
-        self.failed = None;
+        (self.failed, self.unnoted) = (None, None);
         self.rested = false;
         if matches!(self.doing, Doing::BackOff { .. }) {
             self.doing = Doing::Down;

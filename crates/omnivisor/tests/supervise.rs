@@ -22,5 +22,6 @@ mod supervise {
     mod stopping;
     mod suspending;
     mod systemd;
+    mod tallies;
     mod terminal;
 }

@@ -146,8 +146,12 @@ impl World {
     pub(crate) fn order(&mut self, order: Order) -> Lawful<Option<Result<Option<PlanId>, Refused>>> {
         let now = self.home.clock.now();
         let Some(daemon) = &mut self.daemon else { return Ok(None) };
+        let forgives = matches!(order, Order::Start(_) | Order::Restart(_) | Order::Shutdown);
         match daemon.core.order(now, order) {
             Ok((answer, effects)) => {
+                if forgives && answer.is_ok() {
+                    self.units.forgive();
+                }
                 self.taken(Ok(effects))?;
                 Ok(Some(answer))
             }
@@ -245,6 +249,14 @@ impl World {
 
     fn told(&mut self, kind: &EventKind) -> Lawful {
         self.note(format!("tells: {kind}"));
+        match kind {
+            EventKind::UnitBackingOff { unit, wait_ms, .. } | EventKind::UnitLooping { unit, wait_ms, .. } => {
+                self.units.of(unit).not_before_ms = self.true_ms + wait_ms;
+            }
+            EventKind::StepStarted { step: Step::Start, direction: Direction::Forward, .. }
+            | EventKind::StepStarted { step: Step::Stop, direction: Direction::Backward, .. } => self.units.forgive(),
+            _ => {}
+        }
         let name = match kind {
             EventKind::StepStarted { step, direction: Direction::Forward, .. } => format!("step.{step}.began"),
             EventKind::StepDone { step, direction: Direction::Forward, .. } => format!("step.{step}.done"),

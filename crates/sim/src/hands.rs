@@ -59,11 +59,8 @@ impl World {
         if self.daemon.is_none() {
             return Ok(());
         }
-        if let UnitReport::Empty { .. } = &report {
-            self.units.of(&unit).ended = None;
-            if unit.is_main() {
-                self.note_sign_state()?;
-            }
+        if unit.is_main() && matches!(report, UnitReport::Empty { .. }) {
+            self.note_sign_state()?;
         }
         self.give(Input::Unit(unit, report))
     }
@@ -75,6 +72,11 @@ impl World {
                 "{unit} was to be launched while run {} lives",
                 self.units.of(unit).run
             )));
+        }
+        let not_before_ms = self.units.of(unit).not_before_ms;
+        if self.true_ms < not_before_ms {
+            let early_ms = not_before_ms - self.true_ms;
+            return Err(Violation::new(format!("{unit} is launched {early_ms} ms before the end of its pause")));
         }
         if unit.is_main() {
             let signed = self.daemon.as_ref().and_then(|daemon| recorded_sign_state(daemon.core.node()));

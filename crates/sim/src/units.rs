@@ -37,8 +37,10 @@ pub(crate) struct Unit {
     pub(crate) process: Option<Process>,
     /// Its main process has ended, and something of its tree lives on.
     pub(crate) leftover: bool,
-    /// How its last run ended, and for how long it ran, until that was acknowledged.
+    /// How its last run ended, and for how long it ran.
     pub(crate) ended: Option<(ExitStatus, u64)>,
+    /// Not to be launched before this time, as somebody was told.
+    pub(crate) not_before_ms: u64,
 }
 
 impl Unit {
@@ -60,10 +62,10 @@ impl Unit {
             }
             (None, _) if run == RunId(0) => Found::Nothing,
             (None, true) if self.leftover => Found::Ending { run, status: self.ended.map(|(status, _)| status) },
-            (None, _) => Found::Ended {
-                run,
-                status: self.ended.map(|(status, _)| status),
-                ran_ms: self.ended.map(|(_, ran_ms)| ran_ms),
+            (None, _) => match self.ended {
+                Some((status, ran_ms)) => Found::Ended { run, status: Some(status), ran_ms: Some(ran_ms) },
+                // It went down with the machine.
+                None => Found::Stopped { run, status: None },
             },
         }
     }
@@ -104,8 +106,8 @@ impl Units {
         if unit.is_occupied() {
             return Err(Violation::new(format!("run {} of {name} was launched beside run {}", process.run, unit.run)));
         }
-        *unit =
-            Unit { shim: true, run: process.run, process: Some(Process { pid, ..process.clone() }), ..Unit::default() };
+        let process = Process { pid, ..process.clone() };
+        *unit = Unit { shim: true, run: process.run, process: Some(process), ..Unit::default() };
         Ok(pid)
     }
 
@@ -114,10 +116,17 @@ impl Units {
         self.units.iter().map(|(name, unit)| (name.clone(), unit.find(now, true_ms))).collect()
     }
 
-    /// The power goes: what the shims wrote down about the last runs is there, or not.
+    /// The power goes: what the shims wrote down about the last runs is there, and what ran has no end.
     pub(crate) fn lose_power(&mut self) {
         for unit in self.units.values_mut() {
-            *unit = Unit { run: unit.run, ended: None, ..Unit::default() };
+            *unit = Unit { run: unit.run, ended: unit.ended, ..Unit::default() };
+        }
+    }
+
+    /// What was held against them is forgotten.
+    pub(crate) fn forgive(&mut self) {
+        for unit in self.units.values_mut() {
+            unit.not_before_ms = 0;
         }
     }
 

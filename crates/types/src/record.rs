@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Direction, ExitStatus, Height, Moment, ParkReason, Plan, PlanId, Problem, ReleaseName, SnapshotId, Step, UnitName,
+    Direction, ExitStatus, Height, Moment, ParkReason, Plan, PlanId, Problem, ReleaseName, RunId, SnapshotId, Step,
+    UnitName,
 };
 
 /// What is known of an upgrade that its later steps, or their undoing, need: mostly what earlier steps found out.
@@ -217,6 +218,19 @@ pub enum Record {
         /// Which unit.
         unit: UnitName,
     },
+    /// A unit ended by itself, and what is held against it by now; so that the next daemon goes on from there.
+    UnitFailed {
+        /// When.
+        at: Moment,
+        /// Which unit.
+        unit: UnitName,
+        /// Which launch.
+        run: RunId,
+        /// Failures in a row; 0 when they are forgotten.
+        in_a_row: u32,
+        /// When those were that count towards a crash loop, this one too: on the monotonic clock, oldest first.
+        recent_ms: Vec<u64>,
+    },
     /// What a validator had signed when its process ended: it must never be lower at a start.
     SignStateSeen {
         /// When.
@@ -265,6 +279,7 @@ impl Record {
             | Record::UnitSuspended { at, .. }
             | Record::UnitParked { at, .. }
             | Record::UnitReleased { at, .. }
+            | Record::UnitFailed { at, .. }
             | Record::SignStateSeen { at, .. }
             | Record::HeightSeen { at, .. }
             | Record::MainEnded { at, .. } => *at,

@@ -26,6 +26,9 @@ impl Node {
             let Some(rules) = self.settings.units.get(name).or(main) else { continue };
             let unit = self.units.entry(name.clone()).or_insert_with(Unit::new);
             unit.found(found, rules, self.now.monotonic_ms);
+            if let Some(failing) = self.ledger.unit(name).failing {
+                unit.go_on_waiting(&failing, rules, self.now.monotonic_ms, self.settings.seed);
+            }
         }
         self.found_ms = Some(self.now.monotonic_ms);
         self.begin_lifetime();
@@ -61,7 +64,10 @@ impl Node {
         let unit = name.clone();
         match meaning {
             Meaning::Nothing => {}
-            Meaning::Started { pid } => self.tell(EventKind::UnitStarted { unit, run, pid }),
+            Meaning::Started { pid } => {
+                self.tell(EventKind::UnitStarted { unit, run, pid });
+                self.note_failures(name);
+            }
             Meaning::NotStarted { message } => {
                 self.tell(EventKind::UnitNotStarted { unit, message: message.clone() });
                 if name.is_main() {

@@ -13,6 +13,7 @@ use crate::unit::tests::rules;
 use crate::{Found, Order, StepCall, StepReport, UnitReport};
 
 mod superseding;
+mod tallies;
 mod waiting;
 
 pub(crate) fn settings() -> EngineSettings {

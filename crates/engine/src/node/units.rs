@@ -3,7 +3,7 @@
 use ov_types::{EventKind, ParkReason, Problem, Record, StartWhen, Step, UnitName, UnitRules, UnitState};
 
 use super::{Node, UnitView};
-use crate::ledger::{Entry, Phase};
+use crate::ledger::{Entry, Failing, Phase};
 use crate::unit::{Command, Doing, Gate, Unit};
 use crate::{Effect, Fate};
 use ov_types::Trigger;
@@ -25,7 +25,13 @@ impl Node {
             }
             let Some(unit) = self.units.get_mut(&name) else { continue };
             let Some(decided) = unit.settle(&rules, self.now.monotonic_ms, self.settings.seed) else { continue };
-            let failures = unit.failures_in_a_row();
+            let (failures, launches) = (unit.failures_in_a_row(), unit.launches);
+            let runs_again_at_once = matches!(decided, Fate::Relaunch { wait_ms: 0 });
+            // Noted when it runs again: nothing is to be waited for between an end and the launch that follows. What an
+            // earlier daemon launched is noted at once, or it might be forgotten again and again.
+            if !runs_again_at_once || launches == 0 {
+                self.note_failures(&name);
+            }
             match decided {
                 Fate::Relaunch { wait_ms: 0 } => {}
                 Fate::Relaunch { wait_ms } => self.tell(EventKind::UnitBackingOff { unit: name, wait_ms, failures }),
@@ -36,6 +42,25 @@ impl Node {
                 Fate::Park(reason) => self.park(name, reason),
                 Fate::Rest => self.fail_proof_of(&name, "it ended, and its restart policy wants no restart"),
             }
+        }
+    }
+
+    /// Writes down what is held against a unit by now, if that was not done yet.
+    pub(super) fn note_failures(&mut self, name: &UnitName) {
+        let failing = self.units.get_mut(name).and_then(Unit::take_unnoted);
+        if let Some(Failing { run, in_a_row, recent_ms }) = failing {
+            self.record(Record::UnitFailed { at: self.now, unit: name.clone(), run, in_a_row, recent_ms });
+        }
+    }
+
+    /// Nothing is held against a unit any more.
+    pub(crate) fn forgive(&mut self, name: &UnitName) {
+        if let Some(known) = self.units.get_mut(name) {
+            known.give_fresh_chance();
+        }
+        if let Some(Failing { run, .. }) = self.ledger.unit(name).failing {
+            let (at, unit) = (self.now, name.clone());
+            self.record(Record::UnitFailed { at, unit, run, in_a_row: 0, recent_ms: Vec::new() });
         }
     }
 

@@ -4,7 +4,7 @@ use ov_types::record::{Outcome, StepFacts};
 use ov_types::{Direction, EventKind, ParkReason, PlanId, Problem, Record, StartWhen, Step, Trigger, UnitName};
 
 use super::{Active, Node};
-use crate::ledger::{Entry, Phase};
+use crate::ledger::{Entry, Phase, gives_fresh_chance};
 use crate::unit::Unit;
 use crate::upgrade::{Verdict, verdict};
 use crate::{Effect, StepCall, StepReport};
@@ -149,7 +149,7 @@ impl Node {
             active.exits = 0;
         }
         match (step, direction) {
-            (Step::Start, Direction::Forward) | (Step::Stop, Direction::Backward) => self.give_units_fresh_chance(),
+            _ if gives_fresh_chance(step, direction) => self.give_units_fresh_chance(),
             (Step::Stop, Direction::Forward) | (Step::Start, Direction::Backward) => {}
             _ => {
                 let toward = match entry.phase {

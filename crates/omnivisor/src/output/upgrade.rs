@@ -104,6 +104,12 @@ fn sentence(record: &Record, clock: &Clock) -> (Tone, String) {
             (Tone::Plain, format!("launches of unit {unit} are {}", if *suspended { "held" } else { "let go" }))
         }
         Record::UnitParked { unit, reason, .. } => (Tone::Bad, format!("unit {unit} is parked: it {reason}")),
+        Record::UnitFailed { unit, in_a_row: 0, .. } => {
+            (Tone::Plain, format!("the failures of unit {unit} are forgotten"))
+        }
+        Record::UnitFailed { unit, run, in_a_row, .. } => {
+            (Tone::Bad, format!("unit {unit} failed in launch {run}, {in_a_row} in a row"))
+        }
         Record::UnitReleased { unit, .. } => (Tone::Plain, format!("unit {unit} is released")),
         Record::SignStateSeen { height, round, step, .. } => {
             (Tone::Faint, format!("last signed: height {height}, round {round}, step {step}"))
