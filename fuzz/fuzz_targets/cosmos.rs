@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ov_chains::cosmos::{
-    GoDuration, PlanInfo, Queue, Recase, exported, from_file, node_config, parse_csv, parse_inline, purpose, release_of,
+    GoDuration, PlanInfo, Schedule, Recase, exported, from_file, node_config, parse_csv, parse_inline, purpose, release_of,
     skip_heights, take_config,
 };
 
@@ -27,9 +27,9 @@ fn plans(bytes: &[u8]) {
             }
         }
     }
-    if let Ok(queue) = Queue::parse(bytes, Recase::Lower) {
-        assert!(queue.plans().is_sorted_by_key(|plan| plan.height));
-        assert_eq!(Queue::parse(queue.to_text().as_bytes(), Recase::Lower), Ok(queue));
+    if let Ok(schedule) = Schedule::parse(bytes, Recase::Lower) {
+        assert!(schedule.plans().is_sorted_by_key(|plan| plan.height));
+        assert_eq!(Schedule::parse(schedule.to_text().as_bytes(), Recase::Lower), Ok(schedule));
     }
 }
 

@@ -1,5 +1,5 @@
-//! The files that hold plans: the one a halting node writes, the queue of those that people scheduled, and the copy that
-//! an upgrade leaves in its folder.
+//! The files that hold plans: the one a halting node writes, the schedule that people make, and the copy that an upgrade
+//! leaves in its folder.
 //!
 //! All three hold the same object, `{"name", "time", "height", "info"}`. Reading takes what any version of the node or
 //! of the original wrote, heights as text and unknown fields included; writing gives what the original reads. What
@@ -12,8 +12,8 @@ use super::names::Recase;
 
 /// The time that stands in a plan which has none.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
-/// No queue is longer.
-const QUEUE_LEN_MAX: usize = 10_000;
+/// No schedule is longer.
+const SCHEDULE_LEN_MAX: usize = 10_000;
 
 /// One plan as a file tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -111,12 +111,12 @@ impl PlanInfo {
 
 /// The plans that people scheduled ahead, by rising height; no name is in it twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Queue {
+pub struct Schedule {
     plans: Vec<PlanInfo>,
 }
 
-impl Queue {
-    /// Reads a batch file. An empty one is an empty queue.
+impl Schedule {
+    /// Reads a batch file. An empty one is an empty schedule.
     pub fn parse(bytes: &[u8], recase: Recase) -> Result<Self, InvalidPlan> {
         let entries = match json(bytes) {
             Err(InvalidPlan::Empty) => return Ok(Self::default()),
@@ -126,15 +126,15 @@ impl Queue {
                 _ => return Err(InvalidPlan::Unfit("it is not a JSON array")),
             },
         };
-        if entries.len() > QUEUE_LEN_MAX {
+        if entries.len() > SCHEDULE_LEN_MAX {
             return Err(InvalidPlan::Unfit("it holds more than 10000 plans"));
         }
-        let mut queue = Self::default();
+        let mut schedule = Self::default();
         for (position, entry) in entries.iter().enumerate() {
             let plan = entry.as_object().ok_or("it is not a JSON object").and_then(PlanInfo::of);
-            queue.put(plan.map_err(|why| InvalidPlan::Entry { position, why })?, recase);
+            schedule.put(plan.map_err(|why| InvalidPlan::Entry { position, why })?, recase);
         }
-        Ok(queue)
+        Ok(schedule)
     }
 
     /// Puts a plan where its height wants it; an earlier plan of the same name gives way and is returned.
@@ -227,36 +227,36 @@ mod tests {
             PlanInfo::new("v2", 49).to_text(),
             "{\"name\":\"v2\",\"time\":\"0001-01-01T00:00:00Z\",\"height\":49}\n"
         );
-        let mut queue = Queue::default();
-        assert_eq!(queue.put(PlanInfo::new("v3", 200), Recase::Lower), None);
-        assert_eq!(queue.put(PlanInfo::new("v2", 100), Recase::Lower), None);
+        let mut schedule = Schedule::default();
+        assert_eq!(schedule.put(PlanInfo::new("v3", 200), Recase::Lower), None);
+        assert_eq!(schedule.put(PlanInfo::new("v2", 100), Recase::Lower), None);
         assert_eq!(
-            queue.to_text(),
+            schedule.to_text(),
             "[\n  {\n    \"name\": \"v2\",\n    \"time\": \"0001-01-01T00:00:00Z\",\n    \"height\": 100\n  },\n  {\n    \
              \"name\": \"v3\",\n    \"time\": \"0001-01-01T00:00:00Z\",\n    \"height\": 200\n  }\n]"
         );
-        assert_eq!(Queue::parse(queue.to_text().as_bytes(), Recase::Lower), Ok(queue));
-        assert_eq!(Queue::default().to_text(), "[]");
+        assert_eq!(Schedule::parse(schedule.to_text().as_bytes(), Recase::Lower), Ok(schedule));
+        assert_eq!(Schedule::default().to_text(), "[]");
     }
 
     #[test]
-    fn a_queue_has_each_name_once_and_rises() {
-        let mut queue = Queue::default();
+    fn a_schedule_has_each_name_once_and_rises() {
+        let mut schedule = Schedule::default();
         for (name, height) in [("c", 30), ("a", 10), ("b", 10), ("A", 40)] {
-            let replaced = queue.put(PlanInfo::new(name, height), Recase::Lower);
+            let replaced = schedule.put(PlanInfo::new(name, height), Recase::Lower);
             assert_eq!(replaced.map(|plan| plan.height), (name == "A").then_some(10));
         }
-        let names: Vec<&str> = queue.plans().iter().map(|plan| plan.name.as_str()).collect();
+        let names: Vec<&str> = schedule.plans().iter().map(|plan| plan.name.as_str()).collect();
         assert_eq!(names, ["b", "c", "A"]);
-        assert_eq!(queue.find("a", Recase::Lower).map(|plan| plan.height), Some(40));
-        assert_eq!(queue.find("a", Recase::Keep), None);
+        assert_eq!(schedule.find("a", Recase::Lower).map(|plan| plan.height), Some(40));
+        assert_eq!(schedule.find("a", Recase::Keep), None);
     }
 
     #[test]
-    fn queues_are_read_whole_or_not_at_all() {
-        let parse = |text: &str| Queue::parse(text.as_bytes(), Recase::Lower);
+    fn schedules_are_read_whole_or_not_at_all() {
+        let parse = |text: &str| Schedule::parse(text.as_bytes(), Recase::Lower);
         for text in ["", " ", "[]", "null"] {
-            assert_eq!(parse(text), Ok(Queue::default()), "{text:?}");
+            assert_eq!(parse(text), Ok(Schedule::default()), "{text:?}");
         }
         let wrong = r#"[{"name":"a","height":1},{"name":"b","height":0}]"#;
         assert_eq!(parse(wrong).unwrap_err().to_string(), "entry 1: height must be greater than 0");
@@ -268,7 +268,7 @@ mod tests {
         #[test]
         fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = PlanInfo::parse(&bytes);
-            let _ = Queue::parse(&bytes, Recase::Keep);
+            let _ = Schedule::parse(&bytes, Recase::Keep);
         }
 
         #[test]
@@ -283,13 +283,13 @@ mod tests {
         }
 
         #[test]
-        fn queues_rise_and_come_back(plans in proptest::collection::vec(("[a-cA-C]{1,2}", 1_i64..50), 0..20)) {
-            let mut queue = Queue::default();
+        fn schedules_rise_and_come_back(plans in proptest::collection::vec(("[a-cA-C]{1,2}", 1_i64..50), 0..20)) {
+            let mut schedule = Schedule::default();
             for (name, height) in plans {
-                queue.put(PlanInfo::new(name, height), Recase::Lower);
+                schedule.put(PlanInfo::new(name, height), Recase::Lower);
             }
-            prop_assert!(queue.plans().is_sorted_by_key(|plan| plan.height));
-            prop_assert_eq!(Queue::parse(queue.to_text().as_bytes(), Recase::Lower), Ok(queue));
+            prop_assert!(schedule.plans().is_sorted_by_key(|plan| plan.height));
+            prop_assert_eq!(Schedule::parse(schedule.to_text().as_bytes(), Recase::Lower), Ok(schedule));
         }
     }
 }

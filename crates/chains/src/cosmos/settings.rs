@@ -166,7 +166,7 @@ impl Settings {
     }
 
     /// The plans that people scheduled ahead.
-    pub fn queue_file(&self) -> PathBuf {
+    pub fn schedule_file(&self) -> PathBuf {
         self.data().join("upgrade-info.json.batch")
     }
 

@@ -86,7 +86,7 @@ fn layout(settings: &Settings) -> HomeLayout {
 
 /// The file of the halting node, which people also write ahead of time; and the list of what people scheduled.
 fn scouts(settings: &Settings, arguments: &[String]) -> Vec<Scout> {
-    let files = [(settings.plan_file(), PlanWriters::NodeOrPeople), (settings.queue_file(), PlanWriters::People)];
+    let files = [(settings.plan_file(), PlanWriters::NodeOrPeople), (settings.schedule_file(), PlanWriters::People)];
     let scout = |(path, writers)| Scout::PlanFile {
         path,
         on_failure: FailurePolicy::Hold,
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!((main.stdin, &main.output), (Stdin::Inherit, &Output::Inherit));
         assert_eq!(node.chain, "cosmos");
         let files: Vec<&Path> = node.scouts.iter().map(Scout::path).collect();
-        assert_eq!(files, [settings.plan_file(), settings.queue_file()]);
+        assert_eq!(files, [settings.plan_file(), settings.schedule_file()]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ov_chains::cosmos::{self, ListedUpgrade, PlanInfo, Queue, Settings, followed, told};
+use ov_chains::cosmos::{self, ListedUpgrade, PlanInfo, Schedule, Settings, followed, told};
 use ov_sys::disk::Kind;
 use ov_sys::{Disk as _, RealDisk, durable};
 
@@ -13,8 +13,8 @@ use super::Scene;
 use super::complaint::Complaint;
 use super::grammar::{Call, FORCE, UPGRADE_FILE, UPGRADE_HEIGHT, UPGRADE_LIST};
 use super::place;
-use super::queue::OpenQueue;
 use super::scene::absolute;
+use super::schedule::{self, Change};
 
 const LIST_BYTES_MAX: u64 = 4 << 20;
 const FOLDER_MODE: u32 = 0o755;
@@ -39,22 +39,23 @@ pub(super) fn add(call: &Call) -> Result<(), Complaint> {
     let upgrade = examine(&settings, name, executable)?;
     let force = call.is_on(FORCE);
     refuse_existing(&upgrade.program, force)?;
-    let queue = height.map(|_| OpenQueue::take(&settings)).transpose()?;
-    if let Some(known) = queue.as_ref().and_then(|open| open.queue.find(&upgrade.name, settings.recase()))
+    let Some(height) = height else { return install(&upgrade, &log) };
+    let change = Change::begin(&settings)?;
+    let mut schedule = schedule::read(&settings)?;
+    if let Some(known) = schedule.find(&upgrade.name, settings.recase())
         && !force
-        && Some(known.height) != height
+        && known.height != height
     {
         return Err(Complaint::new(format!(
             "file already exists at {}: {} is scheduled for height {} there; use --force to change that",
-            settings.queue_file().display(),
+            settings.schedule_file().display(),
             known.name,
             known.height
         )));
     }
     install(&upgrade, &log)?;
-    let (Some(height), Some(mut open)) = (height, queue) else { return Ok(()) };
-    open.queue.put(PlanInfo::new(&upgrade.name, height), settings.recase());
-    let path = open.write(&settings)?;
+    schedule.put(PlanInfo::new(&upgrade.name, height), settings.recase());
+    let path = change.finish(&settings, &schedule)?;
     announce(&log, &path, &upgrade.name, height);
     Ok(())
 }
@@ -65,22 +66,25 @@ pub(super) fn add_batch(call: &Call) -> Result<(), Complaint> {
     let listed = listed(call)?;
     let upgrades = listed.iter().map(|entry| examine(&settings, &entry.name, &entry.path));
     let upgrades = upgrades.collect::<Result<Vec<Upgrade>, _>>()?;
-    let mut queue = Queue::default();
+    let mut schedule = Schedule::default();
     for (entry, upgrade) in listed.iter().zip(&upgrades) {
-        if let Some(twice) = queue.put(PlanInfo::new(&upgrade.name, entry.height), settings.recase()) {
+        if let Some(twice) = schedule.put(PlanInfo::new(&upgrade.name, entry.height), settings.recase()) {
             return Err(Complaint::new(format!("upgrade {} is in the list more than once", twice.name)));
         }
     }
-    let mut open = OpenQueue::take(&settings)?;
+    let change = Change::begin(&settings)?;
+    let before = schedule::read(&settings).unwrap_or_else(|complaint| {
+        log.warn(&format!("{complaint}: this list takes its place"));
+        Schedule::default()
+    });
     for upgrade in &upgrades {
         install(upgrade, &log)?;
     }
-    let before = std::mem::replace(&mut open.queue, queue.clone());
-    let path = open.write(&settings)?;
+    let path = change.finish(&settings, &schedule)?;
     for (entry, upgrade) in listed.iter().zip(&upgrades) {
         announce(&log, &path, &upgrade.name, entry.height);
     }
-    for dropped in before.plans().iter().filter(|plan| queue.find(&plan.name, settings.recase()).is_none()) {
+    for dropped in before.plans().iter().filter(|plan| schedule.find(&plan.name, settings.recase()).is_none()) {
         log.warn(&format!(
             "{} at height {} was scheduled before and is not in this list: it is not scheduled any more",
             dropped.name, dropped.height

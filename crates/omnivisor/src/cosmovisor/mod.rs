@@ -11,9 +11,9 @@ mod help;
 mod init;
 mod log;
 mod place;
-mod queue;
 mod run;
 mod scene;
+mod schedule;
 mod show;
 mod version;
 

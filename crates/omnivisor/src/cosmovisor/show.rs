@@ -8,7 +8,7 @@ use ov_sys::{Disk as _, RealDisk};
 use super::Scene;
 use super::complaint::{self, Complaint};
 use super::grammar::Call;
-use super::queue;
+use super::schedule;
 
 const PLAN_BYTES_MAX: u64 = 1 << 20;
 
@@ -31,8 +31,8 @@ pub(super) fn upgrade_info(call: &Call) -> Result<(), Complaint> {
     complaint::write(&bytes)
 }
 
-/// `show-manual-upgrades`: the queue of scheduled upgrades, by rising height.
+/// `show-manual-upgrades`: the schedule of scheduled upgrades, by rising height.
 pub(super) fn manual_upgrades(call: &Call) -> Result<(), Complaint> {
-    let queue = queue::read(&Scene::of(call)?.settings)?;
-    complaint::write(format!("{}\n", queue.to_text()).as_bytes())
+    let schedule = schedule::read(&Scene::of(call)?.settings)?;
+    complaint::write(format!("{}\n", schedule.to_text()).as_bytes())
 }

@@ -65,8 +65,8 @@ fn the_plan_file_is_the_nodes_and_stays_as_it_is() {
     fs::write(home.path("data/upgrade-info.json"), NODES_OWN).unwrap();
     let executable = home.executable("new");
     let ended = home.call(&["add-upgrade", "v3", &executable, "--upgrade-height", "300"]);
-    let queue = home.text("data/upgrade-info.json.batch");
-    let last = format!("{queue} created, v3 upgrade binary will switch at height 300 module=cosmovisor");
+    let schedule = home.text("data/upgrade-info.json.batch");
+    let last = format!("{schedule} created, v3 upgrade binary will switch at height 300 module=cosmovisor");
     assert_eq!(ended.lines().last(), Some(&last.as_str()));
     assert_eq!(home.call(&["add-upgrade", "v2", &executable, "--upgrade-height=200"]).code, 0);
     assert_eq!(home.read("data/upgrade-info.json"), NODES_OWN);
@@ -78,7 +78,7 @@ fn the_plan_file_is_the_nodes_and_stays_as_it_is() {
     fs::remove_file(home.path("cosmovisor/upgrades/v2/bin/simd")).unwrap();
     let again = ["add-upgrade", "V2", &executable, "--upgrade-height", "250"];
     let why =
-        format!("file already exists at {queue}: v2 is scheduled for height 200 there; use --force to change that");
+        format!("file already exists at {schedule}: v2 is scheduled for height 200 there; use --force to change that");
     home.call(&again).refused(&why);
     assert!(!home.path("cosmovisor/upgrades/v2/bin/simd").exists(), "a refused command changed something");
     assert_eq!(home.call(&[&again[..], &["--force"]].concat()).code, 0);
@@ -112,6 +112,11 @@ fn what_cannot_be_meant_changes_nothing() {
     assert!(damaged.err.starts_with("Error: failed to read the scheduled upgrades: "), "{damaged:?}");
     assert_eq!(home.read("data/upgrade-info.json.batch"), "[{]");
     assert!(!home.path("cosmovisor/upgrades").exists());
+
+    // A whole new list takes the place of anything.
+    let replaced = home.call(&["add-batch-upgrade", "--upgrade-list", &format!("v2:{executable}:5")]);
+    assert!(replaced.code == 0 && replaced.out.contains("this list takes its place"), "{replaced:?}");
+    assert_eq!(scheduled(&home), entries(&[("v2", 5)]));
 }
 
 #[test]
