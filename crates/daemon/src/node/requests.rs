@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ov_engine::{Order, Phase, Refused, Wish};
+use ov_sys::durable;
 use ov_types::api::{
     Acknowledged, HistoryEntry, NewPlan, NewRelease, Refusal, ReleaseStatus, ReloadReport, RestoreSnapshot,
     SnapshotReport, SnapshotStatus, UnitOrder,
@@ -131,6 +132,12 @@ impl Keeper {
             return Ok(());
         }
         let NewPlan { release, trigger, on_failure, source, sha256, keep, replaces } = plan;
+        let folder = crate::steps::release_layout(&self.shape).directory(&release);
+        let missing = if source.is_some() || durable::exists(&*self.disk, &folder).unwrap_or(true) {
+            String::new()
+        } else {
+            format!("; it is not staged yet: `omnivisor upgrade prepare {release} --from PATH`")
+        };
         let wish = Wish {
             on_failure: on_failure.unwrap_or(self.shape.on_failure),
             origin: Origin::Person,
@@ -148,7 +155,7 @@ impl Keeper {
         });
         self.obey(Order::Add(wish), reply, |id| {
             let id = id.map(|id| id.to_string()).unwrap_or_default();
-            format!("plan {id}: go to {release} {trigger}{instead}")
+            format!("plan {id}: go to {release} {trigger}{instead}{missing}")
         })
     }
 

@@ -5,13 +5,13 @@ use std::io::BufRead as _;
 use std::path::Path;
 
 use ov_client::Client;
-use ov_types::api::{NewSnapshot, RestoreSnapshot, SnapshotReport};
+use ov_types::api::{NewSnapshot, RestoreSnapshot, SnapshotReport, SnapshotStatus, Status};
 use ov_types::{ExitCode, SnapshotId};
 
 use super::acknowledge;
 use crate::args::SnapshotCommand;
 use crate::failure::Failure;
-use crate::output::{self, Console, Tone};
+use crate::output::{self, Console, Look, Tone};
 use crate::session::Session;
 
 /// Longer than any node's name.
@@ -74,21 +74,55 @@ fn restore(session: &Session, snapshot: &SnapshotId, confirm: Option<String>) ->
 }
 
 fn ask_for_name(session: &Session, snapshot: &SnapshotId) -> Result<String, Failure> {
-    let node = session.ask(Client::status)?.node;
-    let question = format!(
-        "The data of node `{node}` will be replaced by snapshot {snapshot}.\nType the node's name to go on: ",
-        node = output::one_line(&node)
-    );
-    Console::tell(&question);
+    let status = session.ask(Client::status)?;
+    let known = session.ask(Client::snapshots)?.into_iter().find(|known| known.id == *snapshot);
+    let known = known.ok_or_else(|| {
+        Failure::usage(format!("find snapshot {snapshot}"), "`omnivisor snapshot list` shows all there are")
+    })?;
+    Console::tell(&question(&status, &known, &session.console.talk_look()));
     let mut answer = String::new();
     let mut input = std::io::Read::take(std::io::stdin().lock(), ANSWER_BYTES_MAX as u64);
     input.read_line(&mut answer).map_err(|error| Failure::file("read", Path::new("standard input"), &error))?;
     Ok(answer.trim().to_owned())
 }
 
+/// What is about to happen, for whoever may still think better of it.
+fn question(status: &Status, snapshot: &SnapshotStatus, look: &Look) -> String {
+    let now = status.height.map(|height| format!(", now at height {height},")).unwrap_or_default();
+    let of = snapshot.release.as_ref().map(|release| format!(" of {release}")).unwrap_or_default();
+    let then = snapshot.height.map(|height| format!(" at height {height}")).unwrap_or_default();
+    let (node, id, taken) = (output::one_line(&status.node), &snapshot.id, look.clock.both(snapshot.taken_ms));
+    format!(
+        "The data of node `{node}`{now} gives way to snapshot {id}{of}{then}, taken {taken}.\nIt is kept beside it. Type \
+         the node's name to go on: "
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::sample;
+    use ov_types::Height;
+
+    #[test]
+    fn whoever_restores_is_told_what_goes_and_what_comes() {
+        let snapshot = SnapshotStatus {
+            id: SnapshotId::new("s1").unwrap(),
+            taken_ms: sample::NOON_MS - 3_600_000,
+            release: Some(sample::release("v1")),
+            height: Some(Height(1_230_000)),
+            reason: String::new(),
+            files: 35,
+            bytes: 1,
+            how: String::new(),
+            complete: true,
+        };
+        assert_eq!(
+            question(&sample::status(), &snapshot, &sample::look()),
+            "The data of node `alpha`, now at height 1234600, gives way to snapshot s1 of v1 at height 1230000, taken 1h \
+             ago (11:00:00).\nIt is kept beside it. Type the node's name to go on: "
+        );
+    }
 
     #[test]
     fn a_report_names_every_problem_and_counts_them() {

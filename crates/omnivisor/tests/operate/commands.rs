@@ -85,6 +85,14 @@ fn units_are_stopped_started_held_and_let_go() {
 }
 
 #[test]
+fn a_plan_whose_release_is_not_there_says_so_at_once() {
+    let mut node = running(&[], "");
+    let out = ask_well(&node, &["plan", "add", "--release", "v9", "--height", "100000"]);
+    says(&out, &["plan 1", "not staged yet", "omnivisor upgrade prepare v9 --from PATH"]);
+    node.stop();
+}
+
+#[test]
 fn what_keeps_a_unit_down_is_a_problem_with_a_way_out() {
     let helper = "[unit.helper]\nprogram = \"/bin/sh\"\nargs = [\"-c\", \"exit 7\"]\nnever-restart = [7]\n";
     let mut node = running(&[], helper);

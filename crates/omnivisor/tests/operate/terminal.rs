@@ -1,4 +1,4 @@
-//! `watch` at a terminal: what a person sees, and that the terminal is given back as it was.
+//! At a terminal: what a person sees and is asked, and that the terminal is given back as it was.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -93,5 +93,24 @@ fn a_terminal_gets_colours_and_a_pipe_does_not() {
     wait_for("the status", || terminal.program.try_wait().unwrap());
     wait_until("it in colour", || terminal.shows("\u{1b}[") && terminal.shows("main"));
     assert!(!super::support::ask_well(&node, &["status"]).contains('\u{1b}'));
+    node.stop();
+}
+
+#[test]
+fn whoever_restores_is_asked_for_the_name_and_only_about_what_is_there() {
+    let mut node = running(&[], "");
+    let mut terminal = Terminal::run(&node, &["snapshot", "restore", "no-such-one"]);
+    let status = wait_for("the refusal", || terminal.program.try_wait().unwrap());
+    assert_eq!(status.code(), Some(2));
+    wait_until("the reason", || terminal.shows("find snapshot no-such-one"));
+    assert!(!terminal.shows("Type the node's name"));
+    super::support::ask_well(&node, &["snapshot", "create"]);
+    let id = node.client().snapshots().unwrap()[0].id.to_string();
+    let mut terminal = Terminal::run(&node, &["snapshot", "restore", &id]);
+    wait_until("the question", || terminal.shows("Type the node's name to go on: "));
+    assert!(terminal.shows(&format!("gives way to snapshot {id} of v1 at height")));
+    File::from(terminal.ours.try_clone().unwrap()).write_all(b"yes\n").unwrap();
+    let status = wait_for("the refusal", || terminal.program.try_wait().unwrap());
+    assert_eq!(status.code(), Some(7), "that is not its name");
     node.stop();
 }
