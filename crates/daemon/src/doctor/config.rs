@@ -17,7 +17,8 @@ pub(super) fn valid(input: &DoctorInput<'_>) -> Vec<Verdict> {
     vec![match ov_chains::load(input.disk, &layout.home, Some(file)) {
         Ok(_) => Verdict::good(file.display(), "it can be read"),
         Err(error) => {
-            let message = format!("{}; what was read before stays in force", failed(&error));
+            let why = error.problem().causes.join("; ");
+            let message = format!("it is refused, and what was read before stays in force: {why}");
             Verdict::error(file.display(), message, "correct the file; a restart would fail")
         }
     }]
