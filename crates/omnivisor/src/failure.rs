@@ -12,7 +12,7 @@ use ov_types::api::Refusal;
 use ov_types::{ExitCode, Problem};
 
 use crate::daemon;
-use crate::output::{Look, Tone, hanging, one_line};
+use crate::output::{Look, Tone, hanging, one_line, reasons};
 
 /// The state after a command that did not begin.
 const NOTHING_DONE: &str = "nothing was done; a unit that runs goes on running";
@@ -166,18 +166,9 @@ impl Failure {
         let (problem, style) = (self.problem(), look.style);
         let summary = hanging(&format!("failed to {}", one_line(&problem.summary)), 7, 11, look);
         let mut text = format!("{} {summary}\n", style.paint(Tone::Bad, "error:"));
-        let mut line = |name: &str, value: &str| {
-            if !value.is_empty() {
-                let value = hanging(&one_line(value), 11, 11, look);
-                let _ = writeln!(text, "  {} {value}", style.paint(Tone::Faint, format!("{name:<8}")));
-            }
-        };
-        for cause in &problem.causes {
-            line("because:", cause);
-        }
-        line("state:", &problem.state);
-        line("next:", &problem.hint);
-        line("code:", &format!("{}, exit code {}", problem.code, self.exit().number()));
+        text.push_str(&reasons(problem, look));
+        let code = format!("{}, exit code {}", problem.code, self.exit().number());
+        let _ = writeln!(text, "  {} {code}", style.paint(Tone::Faint, "code:   "));
         text
     }
 }

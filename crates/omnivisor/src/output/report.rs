@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ov_types::api::{DoctorReport, ReleaseStatus, SnapshotStatus};
-use ov_types::{Event, Severity, counted};
+use ov_types::{Event, Problem, Severity, counted};
 
 use super::style::{importance_tone, severity_tone};
 use super::table::{Cell, Table};
@@ -15,6 +15,17 @@ pub(crate) fn event(event: &Event, look: &Look) -> String {
     let index = look.style.paint(Tone::Faint, format!("{:>6}", event.index));
     let text = look.style.paint(importance_tone(event.kind.importance()), one_line(&event.kind.to_string()));
     format!("{at} {index}  {text}\n")
+}
+
+/// Why something failed, in what state that left the node, and what to do next: one line each, where there is one.
+pub(crate) fn reasons(problem: &Problem, look: &Look) -> String {
+    let causes = problem.causes.iter().map(|cause| ("because:", cause));
+    let lines = causes.chain([("state:", &problem.state), ("next:", &problem.hint)]);
+    let line = |(name, value): (&str, &String)| {
+        let value = hanging(&one_line(value), 11, 11, look);
+        format!("  {} {value}\n", look.style.paint(Tone::Faint, format!("{name:<8}")))
+    };
+    lines.filter(|(_, value)| !value.is_empty()).map(line).collect()
 }
 
 /// `omnivisor doctor`: the worst last, where it is seen.

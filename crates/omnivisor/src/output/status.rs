@@ -7,7 +7,7 @@ use ov_types::{FailurePolicy, Problem, Trigger};
 
 use super::style::unit_tone;
 use super::table::{Cell, Table};
-use super::{Clock, Look, Tone, hanging, one_line, plan_phase, span};
+use super::{Clock, Look, Tone, hanging, one_line, plan_phase, reasons, span};
 
 /// `omnivisor status`.
 pub(crate) fn status(status: &Status, look: &Look) -> String {
@@ -149,15 +149,8 @@ fn policy(policy: FailurePolicy) -> &'static str {
 }
 
 fn problem(problem: &Problem, look: &Look) -> String {
-    let headline = hanging(&one_line(&format!("failed to {problem} [{}]", problem.code)), 9, 9, look);
-    let mut text = format!("{} {headline}\n", look.style.paint(Tone::Bad, "problem:"));
-    for (name, value) in [("state:", &problem.state), ("next:", &problem.hint)] {
-        if !value.is_empty() {
-            let value = hanging(&one_line(value), 9, 9, look);
-            let _ = writeln!(text, "  {} {value}", look.style.paint(Tone::Faint, format!("{name:<6}")));
-        }
-    }
-    text
+    let headline = hanging(&one_line(&format!("failed to {} [{}]", problem.summary, problem.code)), 9, 11, look);
+    format!("{} {headline}\n{}", look.style.paint(Tone::Bad, "problem:"), reasons(problem, look))
 }
 
 /// Everything that matters in one line.

@@ -22,9 +22,10 @@ uploader  parked       -        -     9         -       signal 11    ended 5 tim
 PLAN  RELEASE  WHEN            EXPECTED             ON FAILURE  FROM      PHASE
 3     v2       height 1240000  in 1h30m (13:30:00)  rollback    a person  armed
 
-problem: failed to keep unit uploader up: signal 11 [OV-UNIT-004]
-  state: node `alpha` still runs v1
-  next:  omnivisor logs uploader
+problem: failed to keep unit uploader up [OV-UNIT-004]
+  because: signal 11
+  state:   node `alpha` still runs v1
+  next:    omnivisor logs uploader
 ";
     assert_eq!(super::status(&sample::status(), &sample::look()), expected);
 }
