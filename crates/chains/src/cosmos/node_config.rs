@@ -16,6 +16,10 @@ pub struct NodeConfig {
     pub rpc: Option<String>,
     /// Whether somebody else holds its key.
     pub has_remote_signer: bool,
+    /// The file of its key; from the node's home on, unless it is absolute.
+    pub key: String,
+    /// The file of what it has signed; from the node's home on, unless it is absolute.
+    pub sign_state: String,
 }
 
 /// Reads both.
@@ -23,9 +27,14 @@ pub fn node_config(file: &str, arguments: &[String]) -> NodeConfig {
     let table: Table = file.parse().unwrap_or_default();
     let rpc = table.get("rpc").and_then(|rpc| rpc.get("laddr")).and_then(toml::Value::as_str);
     let rpc = flag_value(arguments, "--rpc.laddr").or(rpc).unwrap_or(RPC_DEFAULT);
-    let signer = table.get("priv_validator_laddr").and_then(toml::Value::as_str);
-    let signer = flag_value(arguments, "--priv_validator_laddr").or(signer).unwrap_or("");
-    NodeConfig { rpc: address(rpc), has_remote_signer: !signer.trim().is_empty() }
+    let text = |key: &str| table.get(key).and_then(toml::Value::as_str).filter(|text| !text.trim().is_empty());
+    let signer = flag_value(arguments, "--priv_validator_laddr").or(text("priv_validator_laddr")).unwrap_or("");
+    NodeConfig {
+        rpc: address(rpc),
+        has_remote_signer: !signer.trim().is_empty(),
+        key: text("priv_validator_key_file").unwrap_or("config/priv_validator_key.json").to_owned(),
+        sign_state: text("priv_validator_state_file").unwrap_or("data/priv_validator_state.json").to_owned(),
+    }
 }
 
 /// Where to ask a node that listens there.
@@ -80,6 +89,16 @@ mod tests {
         assert!(remote("priv_validator_laddr = \"tcp://0.0.0.0:26659\""));
         assert!(!remote("priv_validator_laddr = \"\""));
         assert!(!remote(""));
+    }
+
+    #[test]
+    fn the_files_of_the_signer_may_lie_elsewhere() {
+        let usual = node_config("priv_validator_key_file = \"\"", &[]);
+        let usual = (usual.key.as_str(), usual.sign_state.as_str());
+        assert_eq!(usual, ("config/priv_validator_key.json", "data/priv_validator_state.json"));
+        let file = "priv_validator_key_file = \"/safe/key.json\"\npriv_validator_state_file = \"state.json\"";
+        let other = node_config(file, &[]);
+        assert_eq!((other.key.as_str(), other.sign_state.as_str()), ("/safe/key.json", "state.json"));
     }
 
     proptest! {

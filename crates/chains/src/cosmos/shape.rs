@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ov_sys::Disk;
 use ov_types::{
@@ -35,7 +35,9 @@ const SIGTERM: i32 = 15;
 
 /// The node of these settings, launched with these arguments.
 pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &[String]) -> NodeShape {
-    let node_home = flag_value(arguments, "--home").map_or_else(|| PathBuf::from(&settings.home), PathBuf::from);
+    // A relative path begins where the node does.
+    let node_home =
+        flag_value(arguments, "--home").map_or_else(|| settings.home.clone().into(), |home| settings.root().join(home));
     let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
     let config = node_config(&String::from_utf8_lossy(&config), arguments);
     let main = UnitName::main();
@@ -47,12 +49,13 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
         only_when: None,
     };
     let home = Path::new(&settings.home);
+    let signer = signer(disk, &node_home, &config);
     NodeShape {
         name: home.file_name().map_or_else(|| settings.name.clone(), |name| name.to_string_lossy().into_owned()),
         chain: "cosmos".to_owned(),
         layout: layout(settings),
         units: BTreeMap::from([(main.clone(), unit)]),
-        engine: engine(settings, extras, main, &config),
+        engine: engine(settings, extras, main, &config, signer.is_some()),
         probes: probes(&config),
         scouts: scouts(settings, arguments),
         applied_copy: Some(APPLIED_FILE.to_owned()),
@@ -60,7 +63,7 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
         keep: keep(settings),
         migrate: None,
         prove: ProveShape { soak_ms: 5_000, within_ms: 120_000 },
-        signer: signer(disk, &node_home, &config),
+        signer,
         webhooks: Vec::new(),
         metrics_listen: None,
         snapshots: Retention { keep_last: 2, keep_for_ms: None, max_bytes: None },
@@ -120,7 +123,7 @@ fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {
     }
 }
 
-fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeConfig) -> EngineSettings {
+fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeConfig, signs: bool) -> EngineSettings {
     let grace_ms = match settings.shutdown_grace.ms() {
         0 => GRACE_MS_DEFAULT,
         given => given,
@@ -129,7 +132,8 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeCon
         restart: extras.restart,
         forbidden_exits: Vec::new(),
         back_off: BackOff { first_ms: 1_000, max_ms: 60_000, jitter_percent: 20, reset_after_ms: 60_000 },
-        crash_loop: CrashLoop { count: 5, within_ms: 120_000, then: WhenLooping::Park },
+        // A validator that dies again and again may be doing harm.
+        crash_loop: CrashLoop { count: if signs { 3 } else { 5 }, within_ms: 120_000, then: WhenLooping::Park },
         after: Vec::new(),
         stop: StopRule { signal: SIGTERM, grace_ms },
         has_readiness: false,
@@ -172,12 +176,12 @@ fn keep(settings: &Settings) -> KeepShape {
     }
 }
 
-/// The key lies where every node of the family has it, unless somebody else holds it.
+/// The key and what it has signed, unless somebody else holds it.
 fn signer(disk: &dyn Disk, node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
-    let key = node_home.join("config/priv_validator_key.json");
+    let key = node_home.join(&config.key);
     let is_there = followed(disk, &key).is_ok_and(|found| found.is_some());
     (is_there && !config.has_remote_signer)
-        .then(|| SignerShape { key: Some(key), sign_state: Some(node_home.join("data/priv_validator_state.json")) })
+        .then(|| SignerShape { key: Some(key), sign_state: Some(node_home.join(&config.sign_state)) })
 }
 
 /// A number that differs from node to node, also where many hosts have the same home.
@@ -259,8 +263,17 @@ mod tests {
         std::fs::write(config.join("priv_validator_key.json"), "{}").unwrap();
         let node = look("start");
         assert_eq!(asked(&node).as_deref(), Some("http://127.0.0.1:7/status"));
-        assert_eq!(node.signer.unwrap().key, Some(config.join("priv_validator_key.json")));
+        let failures = |node: &NodeShape| node.engine.units[&UnitName::main()].crash_loop.count;
+        assert_eq!((failures(&node), failures(&new)), (3, 5), "a validator is left alone sooner");
+        let signer = SignerShape {
+            key: Some(config.join("priv_validator_key.json")),
+            sign_state: Some(home.path().join("data/priv_validator_state.json")),
+        };
+        assert_eq!(node.signer, Some(signer));
         assert_eq!(look("start --home /elsewhere").signer, None);
+        // The node starts in our own folder of the home.
+        std::fs::create_dir(settings.root()).unwrap();
+        assert!(look("start --home ..").signer.is_some());
         let silent = look("start --rpc.laddr unix:///x");
         assert_eq!((asked(&silent), silent.engine.stall), (None, None));
 
