@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ov_sys::Disk;
 use ov_types::{
@@ -37,7 +37,7 @@ const SIGTERM: i32 = 15;
 pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &[String]) -> NodeShape {
     // A relative path begins where the node does.
     let node_home =
-        flag_value(arguments, "--home").map_or_else(|| settings.home.clone().into(), |home| settings.root().join(home));
+        flag_value(arguments, "--home").map_or_else(|| PathBuf::from(&settings.home), |home| settings.root().join(home));
     let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
     let config = node_config(&String::from_utf8_lossy(&config), arguments);
     let main = UnitName::main();
