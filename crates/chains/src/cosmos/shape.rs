@@ -36,8 +36,8 @@ const SIGTERM: i32 = 15;
 /// The node of these settings, launched with these arguments.
 pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &[String]) -> NodeShape {
     // A relative path begins where the node does.
-    let node_home =
-        flag_value(arguments, "--home").map_or_else(|| PathBuf::from(&settings.home), |home| settings.root().join(home));
+    let node_home = flag_value(arguments, "--home")
+        .map_or_else(|| PathBuf::from(&settings.home), |home| settings.root().join(home));
     let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
     let config = node_config(&String::from_utf8_lossy(&config), arguments);
     let main = UnitName::main();
