@@ -74,6 +74,12 @@ impl PlanNames {
         }
     }
 
+    /// The name of the plan that leads to this release, as it stands in the file that it was learned from.
+    pub fn written(self, release: &ReleaseName, file: &[u8]) -> Option<String> {
+        let plan = cosmos::PlanInfo::parse(file).ok()?;
+        self.release(&plan.name).is_ok_and(|found| self.same(&found, release)).then_some(plan.name)
+    }
+
     /// The copy of a plan that lies with its release once it was carried out. `written` is what stands in the file
     /// that the plan was learned from, if it is still there.
     pub fn applied_copy(self, release: &ReleaseName, height: Height, written: Option<&[u8]>) -> Vec<u8> {
@@ -120,6 +126,8 @@ mod tests {
         let copy = String::from_utf8(copy).unwrap();
         assert!(copy.contains(r#""name":"v2""#) && copy.contains(r#""info":"x""#), "{copy}");
         assert_eq!(applied_height(copy.as_bytes()), Some(Height(100)));
+        assert_eq!(names.written(&name("v2"), written).as_deref(), Some("V2"));
+        assert_eq!(names.written(&name("v3"), written), None);
         for other in [None, Some(&b"{"[..]), Some(&br#"{"name":"v3","height":1,"info":"y"}"#[..])] {
             let copy = String::from_utf8(names.applied_copy(&name("v2"), Height(100), other)).unwrap();
             assert!(copy.contains(r#""name":"v2""#) && !copy.contains("info"), "{copy}");

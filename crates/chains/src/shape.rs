@@ -39,7 +39,9 @@ pub struct NodeShape {
     pub on_failure: FailurePolicy,
     /// How the data directory is kept before a switch.
     pub keep: KeepShape,
-    /// The hook that prepares the data for a new release.
+    /// The hook that is run once the node is down and its data kept, before the new release becomes current.
+    pub before_switch: Option<Hook>,
+    /// The hook that prepares the data for a new release, once that is current.
     pub migrate: Option<Hook>,
     /// What a new release has to show.
     pub prove: ProveShape,
@@ -415,6 +417,9 @@ pub struct KeepShape {
     pub write_once: Vec<String>,
     /// Names of files that stay out, as patterns. The validator's key always does.
     pub exclude: Vec<String>,
+    /// Where what is kept goes as a plain copy of the data, if not into the snapshots folder: a folder, and the name that
+    /// the day goes behind.
+    pub outside: Option<(PathBuf, String)>,
     /// The file in which the node says the format of its data: a rollback restores the snapshot when its text has
     /// changed.
     pub format_file: Option<PathBuf>,
@@ -426,9 +431,35 @@ pub struct Hook {
     /// The program.
     pub program: Template,
     /// Its arguments.
-    pub args: Vec<Template>,
+    pub args: Vec<HookArg>,
     /// How long it may take.
     pub timeout_ms: u64,
+    /// Whether it is made executable for its owner if it is not.
+    pub make_executable: bool,
+    /// What its exit codes mean besides 0, which is success; all others are failures that another try may mend.
+    pub codes: HookCodes,
+}
+
+/// One argument of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookArg {
+    /// A text.
+    Text(Template),
+    /// The name of the plan, letter for letter as it was written where it was learned.
+    PlanName,
+    /// The height of the plan; 0 if it has none.
+    PlanHeight,
+}
+
+/// What the exit codes of a hook mean.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HookCodes {
+    /// With this code, and this text in its output, the program has no such command: there is nothing to do.
+    pub no_such_command: Option<(i32, String)>,
+    /// With this code it must not be tried again without a person.
+    pub abort: Option<i32>,
+    /// With this code it wants to be run again at once, at most so often.
+    pub again: Option<(i32, u32)>,
 }
 
 /// What a new release has to show.

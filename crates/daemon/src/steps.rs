@@ -20,6 +20,7 @@ use crate::doctor::{self, Depth, DoctorInput};
 
 mod commit;
 mod examine;
+mod hook;
 mod keep;
 mod migrate;
 mod recheck;
@@ -115,6 +116,15 @@ impl Workshop {
     /// The directory of a release.
     pub fn release_directory(&self, release: &ReleaseName) -> PathBuf {
         self.layout().directory(release)
+    }
+
+    /// The name of the plan that leads to a release, as it was written where it was learned.
+    pub(crate) fn name_as_written(&self, release: &ReleaseName) -> String {
+        let written = |scout: &ov_chains::shape::Scout| {
+            let bytes = self.disk.read(scout.path(), crate::scout::PLAN_BYTES_MAX).ok()?;
+            scout.rules().names.written(release, &bytes)
+        };
+        self.shape.scouts.iter().find_map(written).unwrap_or_else(|| release.to_string())
     }
 
     /// The program of a release, relative to its directory, if main is launched through `current`.

@@ -20,6 +20,7 @@ usage:
   fakenode start --home DIR [switches]       run until told to stop
   fakenode version [--output json]           say which version this is; also --version
   fakenode status --home DIR                 ask a running node; needs --http at its start
+  fakenode pre-upgrade --home DIR            end as the switch pre-upgrade says
   fakenode verify --home DIR | --data DIR    check what nodes left behind; JSON, exit 1 if anything is wrong
   fakenode help                              this text
 
@@ -61,6 +62,7 @@ fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
         ["version" | "--version"] => version(&flags, false),
         ["version", "--output" | "-o", "json"] => version(&flags, true),
         ["status", "--home", home] => status(&PathBuf::from(home)),
+        ["pre-upgrade", "--home", home] => pre_upgrade(&PathBuf::from(home)),
         ["verify", "--home", home] => verify(&verify_home(&PathBuf::from(home))?),
         ["verify", "--data", data] => verify(&verify_data(&PathBuf::from(data))?),
         ["help" | "--help" | "-h"] => {
@@ -71,6 +73,22 @@ fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
         [] => Err(Error::Usage("no command; see `fakenode help`".to_owned())),
         _ => Err(Error::Usage(format!("`{}`; see `fakenode help`", words.join(" ")))),
     }
+}
+
+/// Notes in `HOME/pre-upgrades` that it ran, and ends as the version was told to; like a node of the Cosmos family that
+/// has no such command if it was told nothing.
+fn pre_upgrade(home: &std::path::Path) -> Result<u8, Error> {
+    let profile = Profile::of_this_program()?;
+    let codes = Switches::from_layers([&profile.switches])?.pre_upgrade;
+    if codes.is_empty() {
+        let _ = writeln!(std::io::stderr(), "Error: unknown command \"pre-upgrade\" for \"fakenode\"");
+        return Ok(EXIT_FAILED);
+    }
+    let notes = home.join("pre-upgrades");
+    let before = files::read_if_there(&notes)?.unwrap_or_default().lines().count();
+    files::append_line(&notes, &profile.version)?;
+    let code = &codes[before.min(codes.len() - 1)];
+    code.parse().map_err(|_| Error::Usage(format!("`{code}` is no exit code")))
 }
 
 fn start(home: &std::path::Path, flags: &Map<String, Value>) -> Result<u8, Error> {

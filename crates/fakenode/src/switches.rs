@@ -216,6 +216,7 @@ switches! {
         halt_exit: Option<u8> = None, "Exit code at a halt; without it the process stays alive.";
         max_height: Option<u64> = None, "Make no block above this height, and write no plan.";
         data_format: u64 = 1, "Newest data format of this version; older data is migrated, newer refused.";
+        pre_upgrade: Vec<String> = Vec::new(), "Exit codes of one run of the command pre-upgrade after the other, the last one again and again; without any, there is no such command.";
         migrate_ms: u64 = 0, "Time that a migration takes.";
         migrate_crash: bool = false, "Crash in the middle of a migration.";
     }

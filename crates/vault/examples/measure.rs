@@ -46,7 +46,16 @@ fn measure(home: &Path, data: &Path, method: Method) -> Result<String, Box<dyn E
     let id = SnapshotId::new("measured")?;
     let about = About::default();
     RealDisk.sync_file_system(home)?;
-    let request = TakeRequest { data, snapshots: &snapshots, id: id.clone(), rules: &rules, method, about, now_ms: 0 };
+    let request = TakeRequest {
+        data,
+        snapshots: &snapshots,
+        id: id.clone(),
+        outside: None,
+        rules: &rules,
+        method,
+        about,
+        now_ms: 0,
+    };
     let (take_time, snapshot) = timed(|| take(&RealDisk, &request, &mut |_| {}))?;
     let (seal_time, _) = timed(|| seal(&RealDisk, &snapshots, &id, &mut |_| {}))?;
     let request = RestoreRequest {

@@ -14,6 +14,7 @@ mod format_marker;
 mod glob;
 mod list;
 mod manifest;
+mod outside;
 mod path_text;
 mod restore;
 mod rules;
@@ -32,6 +33,7 @@ pub use format_marker::format_marker;
 pub use glob::{Globs, InvalidGlob};
 pub use list::{Listed, Retention, delete, list, prune, sweep};
 pub use manifest::{About, Attributes, Entry, How, InvalidManifest, Manifest, Summary, parse as parse_manifest};
+pub use outside::free_place;
 pub use path_text::PathText;
 pub use restore::{
     RestoreRequest, Restored, already_restored, discard_old, kept_data, restore, sweep_restores, undo_restore,
@@ -40,5 +42,5 @@ pub use rules::DataRules;
 pub use seal::{Wrong, seal, verify};
 pub use sign_state::{OnDisk, SignState, SignStateProblem, check_monotone, higher};
 pub use swap::{Repaired, parse_marker, repair};
-pub use take::{Snapshot, TakeRequest, already_taken, free_id, propose_id, take};
+pub use take::{Snapshot, TakeRequest, already_taken, day_of, free_id, propose_id, take};
 pub use ways::{Method, Progress};

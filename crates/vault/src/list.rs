@@ -9,6 +9,7 @@ use ov_types::SnapshotId;
 
 use crate::error::{At, VaultError};
 use crate::manifest::{self, Summary};
+use crate::outside;
 
 /// A snapshot as a list shows it.
 #[derive(Debug)]
@@ -68,19 +69,18 @@ pub fn prune(
 pub fn delete(disk: &dyn Disk, snapshots: &Path, id: &SnapshotId) -> Result<(), VaultError> {
     let (place, removing) = (snapshots.join(id), snapshots.join(format!(".removing-{id}")));
     if durable::exists(disk, &place).at("look at", &place)? {
-        durable::remove_tree(disk, &removing).at("remove", &removing)?;
+        outside::remove(disk, &removing)?;
         disk.rename(&place, &removing).at("rename", &place)?;
         disk.sync_directory(snapshots).at("sync", snapshots)?;
     }
-    durable::remove_tree(disk, &removing).at("remove", &removing)
+    outside::remove(disk, &removing)
 }
 
 /// Removes what interrupted takings and removals left behind. Must not run beside one.
 pub fn sweep(disk: &dyn Disk, snapshots: &Path) -> Result<(), VaultError> {
     for name in names(disk, snapshots)? {
         if name.starts_with(".taking-") || name.starts_with(".removing-") {
-            let path = snapshots.join(name);
-            durable::remove_tree(disk, &path).at("remove", &path)?;
+            outside::remove(disk, &snapshots.join(name))?;
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::crash_point::CrashPoint;
 use crate::error::{At, VaultError};
 use crate::manifest::{self, Attributes, DATA_NAME, Entry, How, Manifest};
 use crate::rules::DataRules;
-use crate::scan::{Found, scan};
+use crate::scan::{Found, resolve, scan};
 use crate::sign_state::{self, OnDisk, SignState, after_replacement};
 use crate::swap::{Place, repair_at, swap};
 use crate::ways::{Method, Progress, Watcher, Ways};
@@ -59,7 +59,8 @@ pub fn restore(disk: &dyn Disk, request: &RestoreRequest<'_>, watch: Watcher<'_>
     let place = Place::of(disk, request.data)?;
     repair_at(disk, &place)?;
     place.sweep(disk)?;
-    let stored_root = request.snapshots.join(&request.id).join(DATA_NAME);
+    // Its data may lie elsewhere, behind a link.
+    let (stored_root, _) = resolve(disk, &request.snapshots.join(&request.id).join(DATA_NAME))?;
     let stored = if request.is_foreign { OnDisk::Missing } else { read_sign_state(disk, &stored_root, request.rules)? };
     let live = read_sign_state(disk, &place.data(), request.rules)?;
     let signed = after_replacement(request.recorded, live, stored).map_err(VaultError::SignState)?;

@@ -14,6 +14,7 @@ use ov_types::{ReleaseName, SnapshotId};
 use crate::crash_point::CrashPoint;
 use crate::error::{At, VaultError};
 use crate::manifest::{self, About, Attributes, DATA_NAME, Entry, FILE_NAME, How, Manifest, Summary};
+use crate::outside;
 use crate::path_text::PathText;
 use crate::rules::DataRules;
 use crate::scan::{Found, Scan, resolve, scan};
@@ -34,6 +35,8 @@ pub struct TakeRequest<'a> {
     pub id: SnapshotId,
     /// What the chain says about the files.
     pub rules: &'a DataRules,
+    /// Where the data of the snapshot goes, if not into the snapshots folder: a name that is not in use.
+    pub outside: Option<&'a Path>,
     /// Which ways may be taken.
     pub method: Method,
     /// Why and of what it is taken.
@@ -61,6 +64,12 @@ pub fn propose_id(now_ms: i64, release: Option<&ReleaseName>) -> Option<Snapshot
     let name = release.map_or_else(|| time.to_string(), |release| format!("{time}-{release}"));
     // Release names may be as long as ours.
     SnapshotId::new(name.chars().take(120).collect::<String>()).ok()
+}
+
+/// The day as people here say it, such as `2026-1-7`.
+pub fn day_of(now_ms: i64) -> Option<String> {
+    let now = jiff::Timestamp::from_millisecond(now_ms).ok()?.to_zoned(jiff::tz::TimeZone::system());
+    Some(format!("{}-{}-{}", now.year(), now.month(), now.day()))
 }
 
 /// `id`, or the first of `id-2`, `id-3` … that is not in use.
@@ -98,16 +107,22 @@ pub fn take(disk: &dyn Disk, request: &TakeRequest<'_>, watch: Watcher<'_>) -> R
     let root_facts = there.ok_or(VaultError::Unfit { path: root.clone(), why: "there is no such directory" })?;
     prepare(disk, snapshots)?;
     let (_, own) = resolve(disk, snapshots)?;
+    if let Some(outside) = request.outside {
+        outside::refuse_inside(disk, outside, &root)?;
+    }
     let found = scan(disk, &root, request.rules, own.as_ref())?;
 
     let taking = snapshots.join(format!(".taking-{id}"));
     let result = build(disk, request, (&root, &root_facts), &found, &taking, watch);
     if result.is_err() {
         // On a full disk the leftovers would hold the very room that is missing.
-        let _ = durable::remove_tree(disk, &taking);
+        let _ = outside::remove(disk, &taking);
     }
     let manifest = result?;
     CrashPoint::SnapshotBuilt.reach();
+    if let Some(outside) = request.outside {
+        outside::reveal(disk, outside)?;
+    }
     disk.rename(&taking, &place).at("rename to", &place)?;
     sync_name(disk, snapshots)?;
     CrashPoint::SnapshotTaken.reach();
@@ -150,14 +165,24 @@ fn build(
     taking: &Path,
     watch: Watcher<'_>,
 ) -> Result<Manifest, VaultError> {
-    durable::remove_tree(disk, taking).at("remove", taking)?;
+    outside::remove(disk, taking)?;
     disk.make_directory(taking, 0o700).at("make", taking)?;
-    let ways = Ways::probe(disk, request.method, root, &found.data, taking)?;
-    let write_once = |found: &Found| request.rules.may_share(&found.path);
-    ways.check_room(&found.data, write_once, taking)?;
-
-    let data = taking.join(DATA_NAME);
+    let data = match request.outside {
+        None => taking.join(DATA_NAME),
+        Some(place) => {
+            let link = taking.join(DATA_NAME);
+            disk.make_link(place, &link).at("make the link", &link)?;
+            disk.sync_directory(taking).at("sync", taking)?;
+            disk.sync_directory(request.snapshots).at("sync", request.snapshots)?;
+            outside::hidden(place)
+        }
+    };
+    durable::remove_tree(disk, &data).at("remove", &data)?;
     disk.make_directory(&data, 0o700).at("make", &data)?;
+    let ways = Ways::probe(disk, request.method, root, &found.data, &data)?;
+    let write_once = |found: &Found| request.rules.may_share(&found.path);
+    ways.check_room(&found.data, write_once, &data)?;
+
     let mut entries = Vec::with_capacity(found.data.len());
     let mut progress = Progress { done: 0, total: found.data.iter().map(|found| found.facts.len).sum() };
     for each in &found.data {
@@ -168,7 +193,7 @@ fn build(
     let left_out = found.others.iter().cloned().map(PathText::from).collect();
     let root = Attributes::of(root_facts);
     let manifest = Manifest::new(request.id.clone(), request.now_ms, request.about.clone(), root, entries, left_out);
-    make_durable(disk, taking, &manifest)?;
+    make_durable(disk, taking, &data, &manifest)?;
     Ok(manifest)
 }
 
@@ -203,14 +228,16 @@ fn bring(
 }
 
 /// Writes the manifest, and syncs everything that was made.
-fn make_durable(disk: &dyn Disk, taking: &Path, manifest: &Manifest) -> Result<(), VaultError> {
+fn make_durable(disk: &dyn Disk, taking: &Path, data: &Path, manifest: &Manifest) -> Result<(), VaultError> {
     let path = taking.join(FILE_NAME);
     let mut writer = disk.create(&path, 0o600).at("create", &path)?;
     writer.write_all(&manifest.to_bytes()).at("write", &path)?;
-    let data = taking.join(DATA_NAME);
     // What is linked was durable before, under its other name.
     let is_new = |entry: &&Entry| !matches!(entry, Entry::File { how: How::Link, .. } | Entry::Link { .. });
     if manifest.entries.iter().filter(is_new).count() > SYNCED_SINGLY_MAX {
+        if !data.starts_with(taking) {
+            disk.sync_file_system(data).at("sync the file system of", data)?;
+        }
         return disk.sync_file_system(taking).at("sync the file system of", taking);
     }
     writer.sync().at("sync", &path)?;
@@ -221,7 +248,7 @@ fn make_durable(disk: &dyn Disk, taking: &Path, manifest: &Manifest) -> Result<(
             Entry::File { .. } | Entry::Link { .. } => disk.sync_file(&path).at("sync", &path)?,
         }
     }
-    disk.sync_directory(&data).at("sync", &data)?;
+    disk.sync_directory(data).at("sync", data)?;
     disk.sync_directory(taking).at("sync", taking)
 }
 

@@ -10,13 +10,14 @@ use ov_sys::sim_disk::{Fault, SimDisk};
 use ov_types::SnapshotId;
 use ov_vault::{
     About, DataRules, Globs, Method, RestoreRequest, Retention, SignState, TakeRequest, VaultError, already_restored,
-    already_taken, delete, discard_old, list, prune, repair, restore, seal, sign_state, sweep, take, undo_restore,
-    verify,
+    already_taken, delete, discard_old, free_place, list, prune, repair, restore, seal, sign_state, sweep, take,
+    undo_restore, verify,
 };
 
 const DATA: &str = "/home/data";
 const REAL: &str = "/home/disk/data";
 const SNAPSHOTS: &str = "/home/snapshots";
+const BACKUPS: &str = "/backups";
 const STATE: &str = "priv_validator_state.json";
 
 fn id() -> SnapshotId {
@@ -55,7 +56,7 @@ fn prepared() -> SimDisk {
 
 fn take_request(rules: &DataRules, method: Method) -> TakeRequest<'_> {
     let (data, snapshots) = (Path::new(DATA), Path::new(SNAPSHOTS));
-    TakeRequest { data, snapshots, id: id(), rules, method, about: About::default(), now_ms: 5 }
+    TakeRequest { data, snapshots, id: id(), outside: None, rules, method, about: About::default(), now_ms: 5 }
 }
 
 fn take_once(disk: &SimDisk, method: Method) -> Result<(), VaultError> {
@@ -210,6 +211,52 @@ fn a_snapshot_is_complete_or_not_there_by_every_method() {
         };
         stopped_everywhere(&disk, act, check, finally);
         failing_everywhere(&disk, act, check, finally);
+    }
+}
+
+/// The same with its data where people look for it.
+fn take_outside(disk: &SimDisk, method: Method) -> Result<(), VaultError> {
+    if already_taken(disk, Path::new(SNAPSHOTS), &id())?.is_some() {
+        return Ok(());
+    }
+    let place = free_place(disk, Path::new(BACKUPS), "backup")?;
+    let rules = rules();
+    let request = TakeRequest { outside: Some(&place), ..take_request(&rules, method) };
+    take(disk, &request, &mut |_| {}).map(drop)
+}
+
+#[test]
+fn a_snapshot_with_its_data_elsewhere_is_complete_or_not_there_and_leaves_nothing() {
+    for can_reflink in [true, false] {
+        let disk = prepared();
+        disk.set_can_reflink(can_reflink);
+        disk.make_directory(Path::new(BACKUPS), 0o755).unwrap();
+        disk.make_directory(&Path::new(BACKUPS).join("backup"), 0o755).unwrap();
+        disk.sync_file_system(Path::new(BACKUPS)).unwrap();
+        let act = |disk: &SimDisk| take_outside(disk, Method::Auto);
+        let others = |disk: &SimDisk| {
+            let names = disk.list(Path::new(BACKUPS)).unwrap();
+            names.into_iter().filter(|name| name != "backup").collect::<Vec<_>>()
+        };
+        let finally = |disk: &SimDisk| {
+            snapshots_are_whole(disk);
+            assert!(is_complete(disk));
+            nothing_is_left_over(disk);
+            let [place] = &others(disk)[..] else { panic!("{:?}", others(disk)) };
+            assert_eq!(tree(disk, &Path::new(BACKUPS).join(place))[Path::new("db/MANIFEST")], "old manifest");
+        };
+        stopped_everywhere(&disk, act, snapshots_are_whole, finally);
+        failing_everywhere(&disk, act, snapshots_are_whole, finally);
+
+        take_outside(&disk, Method::Auto).unwrap();
+        disk.sync_file_system(Path::new(BACKUPS)).unwrap();
+        let act = |disk: &SimDisk| delete(disk, Path::new(SNAPSHOTS), &id());
+        let finally = |disk: &SimDisk| assert!(!is_complete(disk) && others(disk).is_empty());
+        stopped_everywhere(&disk, act, snapshots_are_whole, finally);
+        let moved = moved_on(&disk);
+        restore_once(&moved).unwrap();
+        assert_eq!(moved.read(&Path::new(REAL).join("db/MANIFEST"), 99).unwrap(), b"old manifest");
+        assert_eq!(signed(&moved).height, 20, "what was signed is signed");
     }
 }
 

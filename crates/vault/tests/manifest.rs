@@ -54,6 +54,7 @@ fn what_is_written_now_is_what_1_0_wrote() {
         data: Path::new("/home/data"),
         snapshots: Path::new("/home/snapshots"),
         id: SnapshotId::new("s1").unwrap(),
+        outside: None,
         rules: &rules,
         method: Method::HardLink,
         about: about(),

@@ -59,7 +59,11 @@ fn plant(disk: &SimDisk, name: &str, text: &str) {
 fn take_as(disk: &dyn Disk, name: &str, method: Method, now_ms: i64) -> Result<Snapshot, VaultError> {
     let (data, snapshots, rules) = (path(DATA), path(SNAPSHOTS), rules());
     let about = About::default();
-    take(disk, &TakeRequest { data, snapshots, id: id(name), rules: &rules, method, about, now_ms }, &mut |_| {})
+    take(
+        disk,
+        &TakeRequest { data, snapshots, id: id(name), outside: None, rules: &rules, method, about, now_ms },
+        &mut |_| {},
+    )
 }
 
 fn restore_with(disk: &dyn Disk, recorded: Option<u64>, is_foreign: bool) -> Result<Restored, VaultError> {
@@ -98,8 +102,12 @@ fn well_known_keys_stay_out_whatever_the_rules_say() {
     }
     let (data, snapshots, rules) = (path(DATA), path(SNAPSHOTS), DataRules::default());
     let (about, method) = (About::default(), Method::Auto);
-    take(&disk, &TakeRequest { data, snapshots, id: id("s"), rules: &rules, method, about, now_ms: 1 }, &mut |_| {})
-        .unwrap();
+    take(
+        &disk,
+        &TakeRequest { data, snapshots, id: id("s"), outside: None, rules: &rules, method, about, now_ms: 1 },
+        &mut |_| {},
+    )
+    .unwrap();
     for name in keys {
         assert!(disk.facts(&path("/home/snapshots/s/data").join(name)).unwrap().is_none(), "{name}");
     }
@@ -116,8 +124,16 @@ fn the_sign_state_is_never_shared_even_if_a_pattern_says_so() {
     let rules = DataRules { write_once: Globs::new(["*"]).unwrap(), ..rules() };
     let (data, snapshots) = (path(DATA), path(SNAPSHOTS));
     let about = About::default();
-    let request =
-        TakeRequest { data, snapshots, id: id("s"), rules: &rules, method: Method::HardLink, about, now_ms: 1 };
+    let request = TakeRequest {
+        data,
+        snapshots,
+        id: id("s"),
+        outside: None,
+        rules: &rules,
+        method: Method::HardLink,
+        about,
+        now_ms: 1,
+    };
     assert_eq!(take(&disk, &request, &mut |_| {}).unwrap().files, [0, 2, 1]);
     assert_eq!(disk.facts(path("/home/data/state.json")).unwrap().unwrap().links, 1);
 }
@@ -149,9 +165,29 @@ fn snapshots_may_not_lie_in_their_own_data() {
     let (data, rules) = (path(DATA), rules());
     let snapshots = path("/home/data/db/snapshots");
     let about = About::default();
-    let request = TakeRequest { data, snapshots, id: id("s"), rules: &rules, method: Method::Auto, about, now_ms: 1 };
+    let request = TakeRequest {
+        data,
+        snapshots,
+        id: id("s"),
+        outside: None,
+        rules: &rules,
+        method: Method::Auto,
+        about,
+        now_ms: 1,
+    };
     let error = take(&disk, &request, &mut |_| {}).unwrap_err();
     assert_eq!(error.to_string(), "use `/home/data/db/snapshots`: snapshots may not be kept in the data they are of");
+}
+
+#[test]
+fn data_that_goes_elsewhere_may_not_go_into_itself() {
+    let disk = disk();
+    let (data, snapshots, rules) = (path(DATA), path(SNAPSHOTS), rules());
+    let (about, outside) = (About::default(), Some(path("/home/data/db/backup")));
+    let request =
+        TakeRequest { data, snapshots, id: id("s"), outside, rules: &rules, method: Method::Auto, about, now_ms: 1 };
+    let error = take(&disk, &request, &mut |_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "use `/home/data/db`: snapshots may not be kept in the data they are of");
 }
 
 #[test]
@@ -159,7 +195,16 @@ fn progress_ends_at_the_total() {
     let disk = disk();
     let (data, snapshots, rules) = (path(DATA), path(SNAPSHOTS), rules());
     let about = About::default();
-    let request = TakeRequest { data, snapshots, id: id("s"), rules: &rules, method: Method::Copy, about, now_ms: 1 };
+    let request = TakeRequest {
+        data,
+        snapshots,
+        id: id("s"),
+        outside: None,
+        rules: &rules,
+        method: Method::Copy,
+        about,
+        now_ms: 1,
+    };
     let mut seen = Vec::new();
     take(&disk, &request, &mut |progress| seen.push(progress)).unwrap();
     let last = seen.last().unwrap();
@@ -194,6 +239,7 @@ fn what_is_not_a_file_is_left_out_and_told() {
         data: &data,
         snapshots: &snapshots,
         id: id("s"),
+        outside: None,
         rules: &rules,
         method: Method::Auto,
         about,
@@ -374,8 +420,12 @@ fn keys_that_a_snapshot_brings_along_stay_out_and_the_live_ones_stay() {
     let (data, snapshots, careless) = (path(DATA), path(SNAPSHOTS), DataRules::default());
     let about = About::default();
     let method = Method::Auto;
-    take(&disk, &TakeRequest { data, snapshots, id: id("s"), rules: &careless, method, about, now_ms: 1 }, &mut |_| {})
-        .unwrap();
+    take(
+        &disk,
+        &TakeRequest { data, snapshots, id: id("s"), outside: None, rules: &careless, method, about, now_ms: 1 },
+        &mut |_| {},
+    )
+    .unwrap();
     assert!(disk.facts(path("/home/snapshots/s/data/key.json")).unwrap().is_some());
     plant(&disk, "key.json", "live secret");
     disk.remove_file(path("/home/data/keys/one")).unwrap();

@@ -23,13 +23,15 @@ use super::settings::Settings;
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
-    HeightProbe, HomeLayout, KeepShape, LaunchShape, NodeProbes, NodeShape, Output, ProveShape, Retention, Scout,
-    SignerShape, Stdin, UnitShape,
+    HeightProbe, HomeLayout, Hook, HookArg, HookCodes, KeepShape, LaunchShape, NodeProbes, NodeShape, Output,
+    ProveShape, Retention, Scout, SignerShape, Stdin, UnitShape,
 };
 use crate::template::Template;
 
 /// How long a node may take to end unless its operator says otherwise: long enough for its database.
 const GRACE_MS_DEFAULT: u64 = 30_000;
+/// How long a hook may take: some rewrite the data.
+const HOOK_MS_MAX: u64 = 6 * 3_600_000;
 const NODE_CONFIG_BYTES_MAX: u64 = 1 << 20;
 const SIGTERM: i32 = 15;
 
@@ -61,7 +63,8 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
         applied_copy: Some(APPLIED_FILE.to_owned()),
         on_failure: FailurePolicy::Hold,
         keep: keep(settings),
-        migrate: None,
+        before_switch: custom_script(settings),
+        migrate: Some(pre_upgrade(settings, &node_home)),
         prove: ProveShape { soak_ms: 5_000, within_ms: 120_000 },
         signer,
         webhooks: Vec::new(),
@@ -84,6 +87,35 @@ fn layout(settings: &Settings) -> HomeLayout {
         data: settings.data(),
         snapshots: layout.state.join("snapshots"),
         ..layout
+    }
+}
+
+/// The operator's own script, which gets the plan's name as it was written.
+fn custom_script(settings: &Settings) -> Option<Hook> {
+    let name = Some(settings.custom_pre_upgrade.as_str()).filter(|name| !name.is_empty())?;
+    Some(Hook {
+        program: Template::literal(settings.root().join(name).to_string_lossy()),
+        args: vec![HookArg::PlanName, HookArg::PlanHeight],
+        timeout_ms: HOOK_MS_MAX,
+        make_executable: true,
+        codes: HookCodes::default(),
+    })
+}
+
+/// The new program's own command, if it has one, on the home that the node has.
+fn pre_upgrade(settings: &Settings, node_home: &Path) -> Hook {
+    let words = ["pre-upgrade".to_owned(), "--home".to_owned(), node_home.to_string_lossy().into_owned()];
+    let retries = u32::try_from(settings.pre_upgrade_retries).unwrap_or(0);
+    Hook {
+        program: Template::in_release(&format!("bin/{}", settings.name)),
+        args: words.map(|word| HookArg::Text(Template::literal(word))).into(),
+        timeout_ms: HOOK_MS_MAX,
+        make_executable: false,
+        codes: HookCodes {
+            no_such_command: Some((1, "unknown command".to_owned())),
+            abort: Some(30),
+            again: Some((31, retries)),
+        },
     }
 }
 
@@ -144,7 +176,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeCon
         units: BTreeMap::from([(main, rules)]),
         upgrade: UpgradeRules {
             keep: !settings.skip_backup,
-            migrate: false,
+            migrate: true,
             relaunch: settings.restart_after_upgrade,
             stop_within_ms: grace_ms.saturating_add(60_000),
             start_within_ms: 600_000,
@@ -172,6 +204,7 @@ fn keep(settings: &Settings) -> KeepShape {
         write_once: vec!["*.ldb".to_owned(), "*.sst".to_owned()],
         // Who holds the database open is a matter of the moment.
         exclude: vec!["LOCK".to_owned()],
+        outside: Some((PathBuf::from(&settings.backup_dir), "data-backup".to_owned())),
         format_file: None,
     }
 }

@@ -71,16 +71,25 @@ fn is_there(shop: &Workshop, id: &SnapshotId) -> Result<bool, VaultError> {
 pub(crate) fn take(shop: &Workshop, id: SnapshotId, about: About) -> Result<Snapshot, Problem> {
     let layout = &shop.shape.layout;
     let rules = data_rules(&shop.shape)?;
+    let summary = "snapshot the data directory";
+    let now_ms = shop.clock.now().wall_ms;
+    let outside = shop.shape.keep.outside.as_ref().map(|(folder, name)| {
+        let day = ov_vault::day_of(now_ms)
+            .ok_or_else(|| Problem::permanent("OV-SNP-003", summary).cause("the clock is out of range"))?;
+        ov_vault::free_place(&*shop.disk, folder, &format!("{name}-{day}")).map_err(|error| of_vault(summary, &error))
+    });
+    let outside = outside.transpose()?;
     let request = TakeRequest {
         data: &layout.data,
         snapshots: &layout.snapshots,
         id,
+        outside: outside.as_deref(),
         rules: &rules,
         method: Method::of(shop.shape.keep.method).unwrap_or_default(),
         about,
-        now_ms: shop.clock.now().wall_ms,
+        now_ms,
     };
-    ov_vault::take(&*shop.disk, &request, &mut |_| {}).map_err(|error| of_vault("snapshot the data directory", &error))
+    ov_vault::take(&*shop.disk, &request, &mut |_| {}).map_err(|error| of_vault(summary, &error))
 }
 
 /// The height that the data is of: where the old release was last seen, or where it halted since.

@@ -9,6 +9,9 @@ use ov_vault::{DataRules, RestoreRequest, VaultError};
 use super::keep::{data_rules, of_vault};
 use super::{Work, Workshop, state_at};
 
+const BEFORE: super::hook::Purpose =
+    super::hook::Purpose { folder: "before-switch", summary: "run the hook before the switch" };
+
 pub(super) struct Switch;
 
 impl Work for Switch {
@@ -18,6 +21,9 @@ impl Work for Switch {
     }
 
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        if let Some(hook) = &shop.shape.before_switch {
+            super::hook::carry_out(shop, call, hook, BEFORE)?;
+        }
         leave_copy(shop, call)?;
         let summary = format!("switch to {}", call.plan.release);
         ov_release::switch(&*shop.disk, &shop.layout(), &call.plan.release)
@@ -39,6 +45,9 @@ impl Work for Switch {
     }
 
     fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        if shop.shape.before_switch.is_some() {
+            super::hook::end_earlier_try(shop, call, BEFORE)?;
+        }
         let restored = make_data_fit(shop, call)?;
         let Some(previous) = &call.facts.previous else {
             return Ok(StepFacts::noted("no release ran before, so `current` stays as it is"));
@@ -72,7 +81,7 @@ fn data_was_raised(shop: &Workshop, call: &StepCall) -> Result<bool, Problem> {
         return Ok(shop.format_marker()? != call.facts.format);
     }
     // Nothing tells the format: a hook that prepared the data for the new release counts as a change of it.
-    Ok(shop.shape.migrate.is_some())
+    Ok(shop.shape.migrate.is_some() || shop.shape.before_switch.is_some())
 }
 
 /// Whether a new release that never came to make a block has written to the data: it may have died while it raised

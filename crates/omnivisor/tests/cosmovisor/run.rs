@@ -1,6 +1,8 @@
 //! `cosmovisor run`: a node of the family, halting, crashing and being asked, under the drop-in.
 
+mod backups;
 mod ends;
+mod hooks;
 mod node;
 mod plans;
 mod schedule;

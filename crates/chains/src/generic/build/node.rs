@@ -13,7 +13,8 @@ use crate::reload::Written;
 use crate::secret::Secret;
 use crate::shape;
 use crate::shape::{
-    HomeLayout, Hook, KeepShape, NodeProbes, NodeShape, ProveShape, Retention, Scout, SignerShape, UnitShape,
+    HomeLayout, Hook, HookArg, HookCodes, KeepShape, NodeProbes, NodeShape, ProveShape, Retention, Scout, SignerShape,
+    UnitShape,
 };
 
 impl Builder<'_, '_> {
@@ -42,6 +43,7 @@ impl Builder<'_, '_> {
             applied_copy: None,
             on_failure: file.upgrade.on_failure,
             keep: self.keep(file, &layout),
+            before_switch: None,
             migrate: self.migrate(file),
             prove: self.prove(file),
             signer: file.validator.as_ref().map(|validator| self.signer(validator)),
@@ -126,7 +128,7 @@ impl Builder<'_, '_> {
             self.document.tell(&Key::of("upgrade.keep.write-once"), message);
         }
         let (write_once, exclude) = (keep.write_once.clone(), keep.exclude.clone());
-        KeepShape { method: keep.method, write_once, exclude, format_file }
+        KeepShape { method: keep.method, write_once, exclude, outside: None, format_file }
     }
 
     fn migrate(&mut self, file: &File) -> Option<Hook> {
@@ -134,8 +136,10 @@ impl Builder<'_, '_> {
         let migrate = file.upgrade.migrate.as_ref()?;
         Some(Hook {
             program: self.program(&key.name("program"), migrate.program.as_deref(), None),
-            args: self.templates(&key.name("args"), &migrate.args, None),
+            args: self.templates(&key.name("args"), &migrate.args, None).into_iter().map(HookArg::Text).collect(),
             timeout_ms: migrate.timeout.ms(),
+            make_executable: false,
+            codes: HookCodes::default(),
         })
     }
 

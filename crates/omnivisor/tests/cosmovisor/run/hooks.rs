@@ -1,0 +1,84 @@
+//! The operator's script before the switch, and the new program's own command behind it.
+
+use std::fs;
+
+use fakenode::Profile;
+
+use super::node::Node;
+
+fn script(node: &Node, text: &str) {
+    fs::write(node.path("cosmovisor/prepare.sh"), format!("#!/bin/sh\n{text}\n")).unwrap();
+}
+
+fn with_script(text: &str) -> Node {
+    let mut node = Node::new("Big-Step@40");
+    node.set("COSMOVISOR_CUSTOM_PREUPGRADE", "prepare.sh");
+    node.install("upgrades/big-step", &Profile::new("v2").with("handles", vec!["Big-Step"]));
+    script(&node, text);
+    node
+}
+
+#[test]
+fn the_script_gets_the_plan_as_written_before_the_switch_and_need_not_be_executable() {
+    let mut node = with_script("echo \"$1 $2 $(pwd) $(readlink cosmovisor/current)\" >> script.log");
+    node.start();
+    node.wait_for_height(50);
+    assert!(node.stop().success());
+    let home = node.path("").canonicalize().unwrap();
+    let log = fs::read_to_string(node.path("script.log")).unwrap();
+    assert_eq!(log, format!("Big-Step 40 {} genesis\n", home.display()));
+    assert_eq!(node.blocks_before_last(), ["v1@39"]);
+}
+
+#[test]
+fn a_script_that_fails_keeps_the_node_from_being_switched_until_it_is_mended() {
+    let mut node = with_script("echo \"the disk is not ready\" >&2; exit 4");
+    node.start();
+    node.wait_for_line("the disk is not ready");
+    assert_eq!((node.current().as_str(), node.is_running()), ("genesis", true));
+    script(&node, "exit 0");
+    node.wait_for_height(50);
+    assert!(node.stop().success());
+    assert_eq!(node.launched(), ["v1", "v2"]);
+}
+
+/// The runs of `pre-upgrade`, once the upgrade is carried out.
+fn with_codes(codes: &[&str], retries: &str) -> Node {
+    let mut node = Node::new("v2@40");
+    node.set("DAEMON_PREUPGRADE_MAX_RETRIES", retries);
+    node.install("upgrades/v2", &Profile::new("v2").with("handles", vec!["v2"]).with("pre_upgrade", codes.to_vec()));
+    node.start();
+    node
+}
+
+fn runs(node: &Node) -> usize {
+    fs::read_to_string(node.path("pre-upgrades")).map_or(0, |notes| notes.lines().count())
+}
+
+#[test]
+fn the_new_programs_own_command_prepares_the_data() {
+    for (codes, retries, expected) in [(&["0"][..], "0", 1), (&["31", "31", "0"], "2", 3)] {
+        let mut node = with_codes(codes, retries);
+        node.wait_for_height(50);
+        assert!(node.stop().success());
+        assert_eq!((runs(&node), node.launched()), (expected, vec!["v1".to_owned(), "v2".to_owned()]), "{codes:?}");
+    }
+}
+
+#[test]
+fn a_command_that_fails_in_any_way_keeps_the_new_release_from_being_launched() {
+    for (code, told) in [
+        ("30", "which forbids the upgrade"),
+        ("1", "exit code 1"),
+        ("77", "exit code 77"),
+        ("31", "wants to be run again"),
+    ] {
+        let mut node = with_codes(&[code, "0"], "0");
+        node.wait_for_line(told);
+        assert_eq!(node.launched(), ["v1"], "{code}");
+        // It is tried again, and mended.
+        node.wait_for_height(45);
+        assert!(node.stop().success());
+        assert_eq!((runs(&node), node.launched().len()), (2, 2), "{code}");
+    }
+}
