@@ -69,7 +69,8 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
         signer,
         webhooks: Vec::new(),
         metrics_listen: None,
-        snapshots: Retention { keep_last: 2, keep_for_ms: None, max_bytes: None },
+        // They lie among the original's, which nobody but people removes.
+        snapshots: Retention { keep_last: u32::MAX, keep_for_ms: None, max_bytes: None },
         releases_keep_last: u32::MAX,
         written: Written::default(),
     }
