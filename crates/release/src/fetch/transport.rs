@@ -8,7 +8,7 @@ use ov_types::Span;
 use tokio::sync::watch;
 
 /// A way to ask web servers.
-pub trait Transport: Debug {
+pub trait Transport: Debug + Send + Sync {
     /// Asks for what is at an address; returns with the head of the answer.
     fn get(&self, ask: &Ask<'_>, cancel: &Cancel) -> Result<Answer, TransportError>;
 

@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use ov_release::Entry;
 use ov_release::fetch::Kind;
 
 use super::archives::{archive_of, compress, directory, file, link, tar_of, with_mode, zstd};
-use super::bench::{Bench, from, whole};
+use super::bench::{Bench, from, names_in, whole};
 
 const CONTENTS: &[u8] = b"#!/bin/sh\necho the program\n";
 
@@ -77,6 +78,20 @@ fn the_address_says_what_the_name_does_not() {
     let path = bench.write("in/node.gz", CONTENTS).display().to_string();
     bench.fetch(&from(&[format!("{path}?archive=false")])).unwrap();
     assert_eq!(bench.program("v1"), CONTENTS);
+}
+
+/// GNU tar in its formats, Info-ZIP to a file and to a pipe, Go's packages, and the compressors with unusual settings.
+#[test]
+fn archives_that_other_tools_made_are_read() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/archives");
+    let names = names_in(&fixtures);
+    assert!(names.len() >= 12, "{names:?}");
+    for name in names {
+        let bench = Bench::new();
+        let address = fixtures.join(&name).display().to_string();
+        bench.fetch(&from(&[address])).unwrap_or_else(|error| panic!("{name}: {}", whole(&error)));
+        assert_eq!(bench.program("v1"), CONTENTS, "{name}");
+    }
 }
 
 /// Tools that compress in parallel write several streams, one behind the other.
