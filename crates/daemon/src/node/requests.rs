@@ -488,7 +488,7 @@ fn remove_release(shop: &Workshop, name: &ReleaseName) -> Answer<Acknowledged> {
         let problem = problem.state("nothing was removed").hint("cancel the plan first");
         return Err(Refusal { problem, exit_code: ExitCode::Refused.number() });
     }
-    match ov_release::withdraw(&*shop.disk, &shop.layout(), name) {
+    match shop.standing.alone_with_releases(|| ov_release::withdraw(&*shop.disk, &shop.layout(), name)) {
         Ok(true) => Ok(said(format!("release {name} is removed"))),
         Ok(false) => Err(no_such_thing("release", name)),
         Err(error @ ov_release::ReleaseError::Current { .. }) => {

@@ -23,7 +23,7 @@ impl Work for Stage {
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
         let release = &call.plan.release;
         let Some(source) = &call.plan.source else {
-            return adopt(shop, call);
+            return shop.standing.alone_with_releases(|| adopt(shop, call));
         };
         let origin = origin_of(call, source);
         let staged = stage(shop, release.clone(), Path::new(source), call.plan.sha256.as_deref(), Some(origin.clone()))
@@ -46,17 +46,18 @@ impl Work for Stage {
 
     fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
         // What people staged stays theirs; a release that failed its proof stays to be looked at.
-        let is_needed = shop.standing.needed().contains(&call.plan.release);
-        if call.toward != Some(Outcome::Withdrawn) || is_needed || !is_ours(shop, call)? {
-            return Ok(StepFacts::default());
-        }
-        let removed = ov_release::withdraw(&*shop.disk, &shop.layout(), &call.plan.release);
-        match removed {
-            Ok(true) => Ok(StepFacts::noted("the staged release was removed")),
-            // It is the current one after all: then it was not only ours.
-            Ok(false) | Err(ReleaseError::Current { .. }) => Ok(StepFacts::default()),
-            Err(error) => Err(problem(call, &error)),
-        }
+        shop.standing.alone_with_releases(|| {
+            let is_needed = shop.standing.needed().contains(&call.plan.release);
+            if call.toward != Some(Outcome::Withdrawn) || is_needed || !is_ours(shop, call)? {
+                return Ok(StepFacts::default());
+            }
+            match ov_release::withdraw(&*shop.disk, &shop.layout(), &call.plan.release) {
+                Ok(true) => Ok(StepFacts::noted("the staged release was removed")),
+                // It is the current one after all: then it was not only ours.
+                Ok(false) | Err(ReleaseError::Current { .. }) => Ok(StepFacts::default()),
+                Err(error) => Err(problem(call, &error)),
+            }
+        })
     }
 }
 
@@ -142,7 +143,8 @@ pub(crate) fn stage(
     };
     let now_ms = shop.clock.now().wall_ms;
     let request = StageRequest { name, source, program: shop.program_in_release(), sha256, origin, now_ms };
-    ov_release::stage(&*shop.disk, &shop.layout(), &request).map_err(|error| of_release(&summary, &error))
+    let staged = shop.standing.alone_with_releases(|| ov_release::stage(&*shop.disk, &shop.layout(), &request));
+    staged.map_err(|error| of_release(&summary, &error))
 }
 
 fn problem(call: &StepCall, error: &ReleaseError) -> Problem {

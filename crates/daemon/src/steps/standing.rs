@@ -4,6 +4,7 @@
 //! The core shows it after every decision; whoever carries something out looks when it matters. Owns nothing else.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ov_engine::Node;
 use ov_types::record::Outcome;
@@ -21,21 +22,24 @@ struct Shown {
 
 /// Where the core shows how the node stands.
 #[derive(Debug)]
-pub(crate) struct Show(watch::Sender<Shown>);
+pub(crate) struct Show {
+    shown: watch::Sender<Shown>,
+    releases: Arc<Mutex<()>>,
+}
 
 impl Show {
     pub(crate) fn of(node: &Node) -> Self {
-        Self(watch::Sender::new(shown(node)))
+        Self { shown: watch::Sender::new(shown(node)), releases: Arc::default() }
     }
 
     pub(crate) fn update(&self, node: &Node) {
         let now = shown(node);
-        self.0.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
+        self.shown.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
     }
 
     /// A look at it that lasts; what only the plan `except` wants is not wanted for whoever looks.
     pub(crate) fn standing(&self, except: Option<PlanId>) -> Standing {
-        Standing { shown: Some(self.0.subscribe()), except }
+        Standing { shown: Some(self.shown.subscribe()), except, releases: Arc::clone(&self.releases) }
     }
 }
 
@@ -59,9 +63,17 @@ fn shown(node: &Node) -> Shown {
 pub struct Standing {
     shown: Option<watch::Receiver<Shown>>,
     except: Option<PlanId>,
+    releases: Arc<Mutex<()>>,
 }
 
 impl Standing {
+    /// Puts releases into their folder, or takes them out, while nobody else does: a person may stage by hand what a
+    /// plan waits for, and each would take the other's half for what a dead one left.
+    pub fn alone_with_releases<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _alone = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
     /// Releases that must stay.
     pub fn needed(&self) -> BTreeSet<ReleaseName> {
         let Some(shown) = &self.shown else { return BTreeSet::new() };
