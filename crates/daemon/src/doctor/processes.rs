@@ -95,8 +95,11 @@ pub(super) fn ports(input: &DoctorInput<'_>) -> Vec<Verdict> {
     if wanted.is_empty() {
         return Vec::new();
     }
-    let listeners = listeners(input);
+    let seen = listeners(input);
     let sockets = sockets_of(input, &family(input));
+    // Whoever came or went meanwhile could not be recognised: a unit that keeps ending is no stranger.
+    let stayed = listeners(input);
+    let listeners: Vec<(SocketAddr, u64)> = seen.into_iter().filter(|listener| stayed.contains(listener)).collect();
     let judged = wanted.into_iter().map(|(door, who)| {
         let subject = format!("port {} of {who}", door.port());
         let inodes: Vec<u64> =
