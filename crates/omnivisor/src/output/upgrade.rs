@@ -108,7 +108,7 @@ fn sentence(record: &Record, clock: &Clock) -> (Tone, String) {
             (Tone::Plain, format!("the failures of unit {unit} are forgotten"))
         }
         Record::UnitFailed { unit, run, in_a_row, .. } => {
-            (Tone::Bad, format!("unit {unit} failed in launch {run}, {in_a_row} in a row"))
+            (Tone::Plain, format!("unit {unit} ended by itself, {in_a_row} in a row (launch {run})"))
         }
         Record::UnitReleased { unit, .. } => (Tone::Plain, format!("unit {unit} is released")),
         Record::SignStateSeen { height, round, step, .. } => {

@@ -92,6 +92,7 @@ fn the_same_release_at_another_height() {
 #[test]
 fn what_can_be_seen_to_be_wrong_is_refused_at_once() {
     let node = running(&[], "");
+    wait_until("the height to be learned", || node.status().height.is_some());
     let good = wish(&node, &Profile::new("v2"), never());
     for (plan, wanted) in [
         (NewPlan { release: name("v1"), ..good.clone() }, "runs already"),
