@@ -18,7 +18,7 @@ const DATA_MODE: u32 = 0o755;
 
 /// The right to change the schedule, which one command at a time has.
 pub(super) struct Change {
-    _lock: Box<dyn Lock>,
+    lock: Box<dyn Lock>,
 }
 
 /// Reads the schedule. A missing file is an empty one.
@@ -42,7 +42,7 @@ impl Change {
         let lock = lock.ok_or_else(|| {
             Complaint::new("another command is scheduling upgrades in this home; nothing was changed: try again")
         })?;
-        Ok(Self { _lock: lock })
+        Ok(Self { lock })
     }
 
     /// Makes this the schedule, durably and in one step.
@@ -53,6 +53,7 @@ impl Change {
         durable::make_directories(&RealDisk, &data, DATA_MODE).map_err(|error| failed("mkdir", &data, error))?;
         durable::replace(&RealDisk, &path, schedule.to_text().as_bytes(), SCHEDULE_MODE)
             .map_err(|error| failed("write", &path, error))?;
+        drop(self.lock);
         Ok(path)
     }
 }
