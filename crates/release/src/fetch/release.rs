@@ -170,14 +170,14 @@ pub fn read_plan_info(
 
 /// Removes what fetching left of releases that are not `wanted` any more.
 pub fn forget(disk: &dyn Disk, layout: &Layout, wanted: &BTreeSet<ReleaseName>) -> Result<(), FetchError> {
-    if !durable::exists(disk, &layout.releases).at("look at", &layout.releases)? {
-        return Ok(());
+    let mut left: BTreeSet<ReleaseName> = layout.placed.keys().cloned().collect();
+    if durable::exists(disk, &layout.releases).at("look at", &layout.releases)? {
+        let entries = disk.list(&layout.releases).at("list", &layout.releases)?;
+        let name = |entry: &str| ReleaseName::new(entry.strip_prefix(".fetching-")?).ok();
+        left.extend(entries.iter().filter_map(|entry| name(entry.to_str()?)));
     }
-    for entry in disk.list(&layout.releases).at("list", &layout.releases)? {
-        let name = entry.to_str().and_then(|entry| entry.strip_prefix(".fetching-"));
-        if let Some(name) = name.and_then(|name| ReleaseName::new(name).ok()).filter(|name| !wanted.contains(name)) {
-            partial::discard(disk, layout, &name)?;
-        }
+    for name in left.difference(wanted) {
+        partial::discard(disk, layout, name)?;
     }
     Ok(())
 }

@@ -94,6 +94,12 @@ fn what_fetching_left_goes_when_nobody_wants_it() {
     assert!(bench.names().is_empty());
     ov_release::withdraw(&RealDisk, &bench.layout, &v2).unwrap();
     forget(&RealDisk, &Layout::of_home(&bench.path("nowhere")), &[].into()).unwrap();
+
+    let mut layout = Layout::of_home(&bench.path("home"));
+    layout.placed.insert(v1, bench.path("home/genesis"));
+    let left = bench.write("home/.fetching-genesis/download", b"x");
+    forget(&RealDisk, &layout, &[v2].into()).unwrap();
+    assert!(!left.exists(), "also of those that lie elsewhere");
 }
 
 #[test]

@@ -200,8 +200,22 @@ fn proxies_are_those_of_the_usual_variables() {
     assert_eq!(proxy.asked()[0].path, "http://nobody.invalid/node");
 }
 
+/// As the daemon uses it: on threads that its runtime lends, and dropped in a task.
 #[test]
-fn a_transport_can_be_dropped_anywhere() {
+fn a_transport_works_beside_another_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async { drop(HttpTransport::new(Silence::default()).unwrap()) });
+    let server = Server::new(|_, _| Reply::whole(PROGRAM));
+    let request = from(&[server.url("/node")]);
+    runtime.block_on(async {
+        let transport = HttpTransport::new(Silence::default()).unwrap();
+        let fetching = tokio::task::spawn_blocking({
+            let transport = transport.clone();
+            move || {
+                let bench = Bench::new();
+                bench.fetch_by(&transport, &request).map(|_| bench.program("v1"))
+            }
+        });
+        assert_eq!(fetching.await.unwrap().unwrap(), PROGRAM);
+        drop(transport);
+    });
 }
