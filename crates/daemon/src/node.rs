@@ -23,7 +23,7 @@ use ov_types::api::{Acknowledged, Refusal};
 use ov_types::{EventKind, ExitStatus, Height, Importance, Moment, PlanId, Problem, RunId, UnitName};
 use ov_vault::{Machine, SignState};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::core::{Core, CoreError};
 use crate::crash_points::CrashPoint;
@@ -470,10 +470,10 @@ impl Keeper {
         if !is_down {
             self.handle.events.push(EventKind::DaemonStopping { units_stay: true }, self.clock.now());
         }
-        for (_, here) in self.units {
-            if is_down {
-                here.task.close().await;
-            }
+        if is_down {
+            // All at once: each waits for its shim.
+            let closing: JoinSet<()> = self.units.into_values().map(|here| here.task.close()).collect();
+            closing.join_all().await;
         }
         self.handle.events.close();
     }

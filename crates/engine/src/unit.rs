@@ -397,7 +397,7 @@ impl Unit {
                 self.doing = Doing::Launching { since_ms: now_ms };
                 Some(Command::Launch(self.run))
             }
-            Doing::Launching { .. } | Doing::Up { .. } if !gate.may_run && gate.may_stop => {
+            _ if self.is_running() && !gate.may_run && gate.may_stop => {
                 self.begin_stop(StopCause::Told);
                 self.send_stop(rules, gate)
             }
@@ -425,6 +425,11 @@ impl Unit {
     /// Whether no process of it is left.
     pub(crate) fn is_down(&self) -> bool {
         matches!(self.doing, Doing::Down | Doing::BackOff { .. })
+    }
+
+    /// Whether it was launched, and nobody told it to end.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.doing, Doing::Launching { .. } | Doing::Up { .. })
     }
 
     /// Whether its process runs, and is ready if asked.

@@ -245,7 +245,8 @@ impl Keeper {
         run.record.phase = if is_empty { Phase::Empty } else { Phase::Exited };
         let number = run.record.run;
         CrashPoint::BeforeExitRecord.reached();
-        let written = self.record.write(&run.record, true);
+        // The end of a run that was told to end is judged by nobody, also when the power was cut: that is no hurry.
+        let written = self.record.write(&run.record, !run.record.settled);
         CrashPoint::AfterExitRecord.reached();
         if let Err(error) = written {
             self.complain(format!("recording the exit of run {number}: {error}"));

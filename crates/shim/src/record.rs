@@ -1,9 +1,9 @@
 //! The durable record of a unit's last run: the file `run` in the unit's directory.
 //!
 //! The file has one slot of 4 KiB per phase, overwritten in place; the valid slot with the highest
-//! sequence number counts (`docs/formats/shim.md`). Only an exit is synced to the disk: what else
-//! is recorded says something about living processes, and those do not outlive what the page
-//! cache outlives. Since an exit has a slot of its own, a power cut during any other write cannot
+//! sequence number counts (`docs/formats/shim.md`). Only an exit that nobody asked for is synced to
+//! the disk: what else is recorded says something about living processes, and those do not outlive
+//! what the page cache outlives; and nobody judges how a run ended that was told to end. Since an exit has a slot of its own, a power cut during any other write cannot
 //! tear it. Owns the file while the shim lives; anyone may read it.
 
 use std::fs::File;

@@ -113,8 +113,9 @@ impl Node {
     pub(super) fn gate(&self, name: &UnitName, rules: &UnitRules) -> Gate {
         let may_run = self.may_run(name, rules);
         let unmet = self.unmet_condition(name, rules);
-        let waits_for_helpers = !may_run
-            && !self.hurry
+        // Asked of those alone that would be stopped now: of each it takes a look at all others.
+        let would_stop = !may_run && !self.hurry && self.units.get(name).is_some_and(Unit::is_running);
+        let waits_for_helpers = would_stop
             && self.settings.units.iter().any(|(other, other_rules)| {
                 let depends = other_rules.after.iter().any(|after| after.unit == *name);
                 let down = self.units.get(other).is_none_or(Unit::is_down);
