@@ -30,7 +30,7 @@ use crate::unit_dir::{SOCKET_FILE, UnitDir};
 mod launch;
 mod talk;
 
-/// How long after the last thing it did, other than pumping, the shim gives its memory back.
+/// How long after the last thing it did, other than pumping a little, the shim gives its memory back.
 const TIDY_AFTER: Duration = Duration::from_millis(250);
 /// How long a shim without a run waits for the next daemon.
 const LINGER: Duration = Duration::from_secs(5);
@@ -137,7 +137,8 @@ impl Keeper {
             let now = Instant::now();
             self.on_time(now);
             self.tell_of_pump();
-            if ready.signals || ready.listener || ready.control || ready.candidate {
+            let is_swollen = ready.pump && self.pump.as_ref().is_some_and(Pump::is_swollen);
+            if ready.signals || ready.listener || ready.control || ready.candidate || is_swollen {
                 self.tidy_at = Some(now + TIDY_AFTER);
             }
         }
@@ -196,6 +197,9 @@ impl Keeper {
         }
         if self.tidy_at.is_some_and(|tidy_at| tidy_at <= now) {
             self.tidy_at = None;
+            if let Some(pump) = &mut self.pump {
+                pump.shrink();
+            }
             memory::give_back();
         }
         if self.control.is_some() || self.is_occupied() {

@@ -82,6 +82,18 @@ fn release(mapping: Mapping) {
     let _ = unsafe { madvise(start, mapping.end - mapping.start, Advice::LinuxDontNeed) };
 }
 
+/// Gives back the memory of bytes that nobody needs any more; they may read as zero then.
+#[expect(unsafe_code, reason = "there is no safe way to give back pages of a buffer")]
+pub(crate) fn clear(bytes: &mut [u8]) {
+    let page_bytes = rustix::param::page_size();
+    let range = bytes.as_mut_ptr_range();
+    let start = range.start.map_addr(|address| address.next_multiple_of(page_bytes));
+    let length = (range.end.addr() / page_bytes * page_bytes).saturating_sub(start.addr());
+    // SAFETY: the pages lie whole within bytes that are ours alone, in memory that is no file's: they read as zero from
+    // now on, which is a value like any other.
+    let _ = unsafe { madvise(start.cast(), length, Advice::LinuxDontNeed) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +125,16 @@ Anonymous:             0 kB
         };
         assert_eq!(ranges(|_| true), [(0x5581, 0x5582), (0x5582, 0x5583)]);
         assert_eq!(ranges(|line| line.contains("r-xp")), [(0x5582, 0x5583)]);
+    }
+
+    #[test]
+    fn what_is_beside_cleared_bytes_stays() {
+        let mut bytes = vec![7_u8; 64 * 1024];
+        clear(bytes.get_mut(10_000..50_000).unwrap());
+        assert!(bytes[..10_000].iter().chain(&bytes[50_000..]).all(|byte| *byte == 7));
+        assert!(bytes[16_384..45_056].iter().all(|byte| *byte == 0));
+        clear(bytes.get_mut(1..2).unwrap());
+        assert_eq!(bytes[1], 7);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! The log pump: what a unit writes goes from a pipe into a file, and never comes back to stop it.
 //!
-//! Bytes are moved by the kernel (`splice`), whatever they are; lines only matter when the file is
-//! rotated. The rotated files in the order of their names and then the current file are exactly
-//! what the unit wrote. When the file cannot be written the bytes are thrown away and counted, and
-//! once it can be again a line in it tells how many are missing. Owns the pipe and the open file.
+//! Bytes go through one buffer, whatever they are; lines only matter when the file is rotated. The
+//! rotated files in the order of their names and then the current file are exactly what the unit
+//! wrote. When the file cannot be written the bytes are thrown away and counted, and once it can be
+//! again a line in it tells how many are missing. Owns the pipe, the buffer and the open file.
+//!
+//! Moving them within the kernel would hold the pipe's lock for as long as the file is written: the
+//! unit would wait for that, spinning.
 
 use std::fs::File;
 use std::io;
@@ -12,8 +15,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
+use crate::memory;
 use crate::protocol::Event;
 use crate::spec::LogSettings;
 
@@ -22,6 +26,10 @@ use file::LogFile;
 
 /// As large as an unprivileged process may make it; a unit that bursts does not wait.
 const PIPE_BYTES: usize = 1024 * 1024;
+/// Large enough for the unit to go on while the file is written, small enough to stay in the processor's cache.
+const BUFFER_BYTES: usize = 256 * 1024;
+/// With less than this the buffer is not worth giving back.
+const BUFFER_BYTES_KEPT: usize = 16 * 1024;
 /// How much is moved before the shim looks at its other duties.
 const TURN_BYTES_MAX: usize = 8 * PIPE_BYTES;
 /// How far behind the limit a rotation waits for the end of a line.
@@ -36,10 +44,12 @@ pub(crate) struct Pump {
     writer: OwnedFd,
     settings: LogSettings,
     file: Option<LogFile>,
+    /// Made when something is pumped first. Its pages take memory as far as they were used.
+    buffer: Vec<u8>,
+    used_bytes: usize,
     /// Set while the file cannot be written.
     loss: Option<Loss>,
     lost_bytes: u64,
-    splices: bool,
     events: Vec<Event>,
 }
 
@@ -50,13 +60,6 @@ struct Loss {
     retry_at: Instant,
 }
 
-/// What came of an attempt to move bytes.
-enum Moved {
-    Bytes(usize),
-    PipeIsEmpty,
-    Failed(String),
-}
-
 impl Pump {
     pub(crate) fn new(settings: LogSettings) -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -64,7 +67,17 @@ impl Pump {
         rustix::io::ioctl_fionbio(&reader, true)?;
         // Where the user's quota for pipes is used up the pipe stays as it is.
         let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
-        Ok(Self { reader, writer, settings, file: None, loss: None, lost_bytes: 0, splices: true, events: Vec::new() })
+        Ok(Self {
+            reader,
+            writer,
+            settings,
+            file: None,
+            buffer: Vec::new(),
+            used_bytes: 0,
+            loss: None,
+            lost_bytes: 0,
+            events: Vec::new(),
+        })
     }
 
     /// A write end for a process that is about to be launched.
@@ -144,98 +157,60 @@ impl Pump {
         self.move_up_to(PIPE_BYTES);
     }
 
+    /// Whether it holds memory that it needs only while much is written.
+    pub(crate) fn is_swollen(&self) -> bool {
+        self.used_bytes > BUFFER_BYTES_KEPT
+    }
+
+    /// Gives that memory back.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_swollen() {
+            memory::clear(&mut self.buffer);
+            self.used_bytes = 0;
+        }
+    }
+
     fn move_up_to(&mut self, bytes_max: usize) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.is_empty() {
+            buffer = vec![0; BUFFER_BYTES];
+        }
         let mut left = bytes_max;
         while left > 0 {
-            let moved = if self.loss.is_some() { self.discard(left) } else { self.step(left) };
-            match moved {
-                Moved::Bytes(bytes) => left = left.saturating_sub(bytes),
-                Moved::PipeIsEmpty => return,
-                Moved::Failed(reason) => self.begin_loss(reason),
-            }
+            let bytes = match rustix::io::read(&self.reader, buffer.as_mut_slice()) {
+                Err(Errno::INTR) => continue,
+                // An empty pipe is the only reason.
+                Ok(0) | Err(_) => break,
+                Ok(bytes) => bytes,
+            };
+            self.used_bytes = self.used_bytes.max(bytes);
+            self.write(buffer.get(..bytes).unwrap_or_default());
+            // One that gave less than was asked for is empty.
+            left = if bytes < BUFFER_BYTES { 0 } else { left.saturating_sub(bytes) };
         }
+        self.buffer = buffer;
     }
 
-    /// Moves some bytes into the file, and rotates it where that is due.
-    fn step(&mut self, bytes_max: usize) -> Moved {
-        if let Err(error) = self.open_file() {
-            return Moved::Failed(format!("opening the log: {error}"));
-        }
-        self.rotate_where_due();
-        let Some(file) = &mut self.file else {
-            // It was just rotated; the next step opens the new one.
-            return Moved::Bytes(0);
-        };
-        let room = usize::try_from(file.room(&self.settings)).unwrap_or(usize::MAX);
-        if room == 0 {
-            return self.step_to_end_of_line();
-        }
-        let length = bytes_max.min(room);
-        if !self.splices {
-            return self.copy(length);
-        }
-        let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-        match splice(&self.reader, None, file.as_fd(), None, length, flags) {
-            Ok(0) | Err(Errno::AGAIN) => Moved::PipeIsEmpty,
-            Ok(bytes) => {
-                file.advance(bytes);
-                Moved::Bytes(bytes)
-            }
-            Err(Errno::INTR) => Moved::Bytes(0),
-            // A file system that cannot: from now on through a buffer.
-            Err(Errno::INVAL) => {
-                self.splices = false;
-                Moved::Bytes(0)
-            }
-            Err(error) => Moved::Failed(io::Error::from(error).to_string()),
-        }
-    }
-
-    /// Over the limit: bytes go through a buffer, so that the end of the line is seen.
-    fn step_to_end_of_line(&mut self) -> Moved {
-        let mut buffer = [0; 4096];
-        let bytes = match rustix::io::read(&self.reader, &mut buffer) {
-            Ok(0) | Err(Errno::AGAIN) => return Moved::PipeIsEmpty,
-            Ok(bytes) => buffer.get(..bytes).unwrap_or_default(),
-            Err(Errno::INTR) => return Moved::Bytes(0),
-            Err(error) => return Moved::Failed(io::Error::from(error).to_string()),
-        };
-        let line_end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
-        let (line, rest) = bytes.split_at(line_end);
-        for part in [line, rest] {
-            self.write(part);
-            self.rotate_where_due();
-        }
-        Moved::Bytes(bytes.len())
-    }
-
-    fn copy(&mut self, length: usize) -> Moved {
-        let mut buffer = [0; 16 * 1024];
-        let length = length.min(buffer.len());
-        match rustix::io::read(&self.reader, buffer.get_mut(..length).unwrap_or_default()) {
-            Ok(0) | Err(Errno::AGAIN) => Moved::PipeIsEmpty,
-            Ok(bytes) => {
-                self.write(buffer.get(..bytes).unwrap_or_default());
-                Moved::Bytes(bytes)
-            }
-            Err(Errno::INTR) => Moved::Bytes(0),
-            Err(error) => Moved::Failed(io::Error::from(error).to_string()),
-        }
-    }
-
-    /// Writes bytes that are in our hands already; what cannot be written is lost.
-    fn write(&mut self, bytes: &[u8]) {
-        let mut written = 0;
-        if self.loss.is_none() && !bytes.is_empty() {
-            let result = self.open_file().and_then(|()| match &mut self.file {
-                Some(file) => file.write(bytes, &mut written),
-                None => Ok(()),
-            });
-            if let Err(error) = result {
+    /// Writes bytes into the file, and rotates it where that is due; what cannot be written is lost.
+    fn write(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.loss.is_none() {
+            let mut written = 0;
+            if let Err(error) = self.write_part(bytes, &mut written) {
                 self.begin_loss(error.to_string());
             }
+            bytes = bytes.get(written..).unwrap_or_default();
         }
-        self.count_lost(bytes.len() - written);
+        self.count_lost(bytes.len());
+    }
+
+    /// Writes as much as belongs into the present file, if anything does.
+    fn write_part(&mut self, bytes: &[u8], written: &mut usize) -> io::Result<()> {
+        self.open_file()?;
+        self.rotate_where_due();
+        // One that was just rotated leaves room for another, which the next part opens.
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let part = file.part_of(bytes, &self.settings);
+        file.write(part, written)
     }
 
     /// Makes sure that there is a file, and that it is still the one that others see.
@@ -279,19 +254,6 @@ impl Pump {
         self.lost_bytes += bytes as u64;
         if let Some(loss) = &mut self.loss {
             loss.bytes += bytes as u64;
-        }
-    }
-
-    /// Throws away what is in the pipe.
-    fn discard(&mut self, bytes_max: usize) -> Moved {
-        let mut buffer = [0; 16 * 1024];
-        let length = bytes_max.min(buffer.len());
-        match rustix::io::read(&self.reader, buffer.get_mut(..length).unwrap_or_default()) {
-            Ok(bytes) if bytes > 0 => {
-                self.count_lost(bytes);
-                Moved::Bytes(bytes)
-            }
-            _ => Moved::PipeIsEmpty,
         }
     }
 
@@ -347,25 +309,40 @@ mod tests {
     }
 
     #[test]
-    fn it_works_the_same_without_splice() {
-        for splices in [true, false] {
-            let directory = tempfile::tempdir().unwrap();
-            let (mut pump, mut writer) = pump(&directory.path().join("a.log"), 1000);
-            pump.splices = splices;
-            let mut written = Vec::new();
-            for number in 0..500 {
-                let line = format!("{number} {}\n", "y".repeat(number % 90));
-                writer.write_all(line.as_bytes()).unwrap();
-                written.extend_from_slice(line.as_bytes());
-                if number % 40 == 0 {
-                    pump.turn();
-                }
+    fn every_byte_arrives_in_order_and_files_end_with_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut pump, mut writer) = pump(&directory.path().join("a.log"), 1000);
+        let mut written = Vec::new();
+        for number in 0..500 {
+            let line = format!("{number} {}\n", "y".repeat(number % 90));
+            writer.write_all(line.as_bytes()).unwrap();
+            written.extend_from_slice(line.as_bytes());
+            if number % 40 == 0 {
+                pump.turn();
             }
+        }
+        pump.turn();
+        assert!(content(directory.path()) == written, "other bytes came out");
+        assert!(pump.take_events().len() > 10);
+        assert_eq!(pump.lost_bytes(), 0);
+        for file in fs::read_dir(directory.path()).unwrap() {
+            let text = fs::read(file.unwrap().path()).unwrap();
+            assert!(text.len() < 1100 && text.last().is_none_or(|byte| *byte == b'\n'));
+        }
+    }
+
+    #[test]
+    fn the_memory_of_a_burst_is_given_back_and_harms_no_byte() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut pump, mut writer) = pump(&directory.path().join("a.log"), 0);
+        let burst: Vec<u8> = (0..PIPE_BYTES / 8).flat_map(usize::to_ne_bytes).collect();
+        for round in 1..=2 {
+            writer.write_all(&burst).unwrap();
             pump.turn();
-            assert!(content(directory.path()) == written, "splices: {splices}");
-            assert_eq!(pump.splices, splices);
-            assert!(pump.take_events().len() > 10);
-            assert_eq!(pump.lost_bytes(), 0);
+            assert!(pump.is_swollen());
+            pump.shrink();
+            assert!(!pump.is_swollen());
+            assert!(content(directory.path()) == burst.repeat(round), "other bytes came out");
         }
     }
 

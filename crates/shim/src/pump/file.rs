@@ -1,12 +1,10 @@
 //! The file that the pump writes, and its rotated predecessors.
 //!
-//! The file is not opened for appending, which `splice` refuses; nobody else writes it. Owns the
-//! position in the file and the decision where it may be cut.
+//! Nobody else writes it. Owns the position in the file and the decision where it may be cut.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -45,14 +43,6 @@ impl LogFile {
             rotate_from: None,
             limit_base: 0,
         })
-    }
-
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-
-    pub(super) fn advance(&mut self, bytes: usize) {
-        self.position += bytes as u64;
     }
 
     /// Whether the file still has a name. Follows one that somebody cut short, instead of leaving
@@ -130,6 +120,22 @@ impl LogFile {
             }
         }
         Ok(path)
+    }
+
+    /// What of these bytes belongs into this file: up to the limit, or up to the end of the line behind that.
+    pub(super) fn part_of<'a>(&mut self, bytes: &'a [u8], settings: &LogSettings) -> &'a [u8] {
+        let room = self.room(settings);
+        let up_to = |length: u64| {
+            let length = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+            bytes.get(..length).unwrap_or_default()
+        };
+        if room > 0 {
+            return up_to(room);
+        }
+        let from = *self.rotate_from.get_or_insert(self.position);
+        let rest = up_to((from + LINE_WAIT_BYTES).saturating_sub(self.position));
+        let line_end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+        rest.get(..line_end).unwrap_or_default()
     }
 
     /// Writes all of it, or as much as fits: `written` counts it.
