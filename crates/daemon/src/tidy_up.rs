@@ -8,6 +8,7 @@ use ov_sys::{Clock, Disk, durable};
 use ov_types::Problem;
 
 use crate::steps::{of_release, of_vault, program_in_release, release_layout};
+use crate::units::sweep_cgroups;
 
 /// Brings the files of a node into an order that a daemon can begin with.
 pub fn tidy_up(disk: &dyn Disk, clock: &dyn Clock, shape: &NodeShape) -> Result<(), Problem> {
@@ -18,6 +19,7 @@ pub fn tidy_up(disk: &dyn Disk, clock: &dyn Clock, shape: &NodeShape) -> Result<
     let releases = release_layout(shape);
     ov_release::sweep(disk, &releases).map_err(|error| of_release("remove what interrupted staging left", &error))?;
     adopt_current(disk, clock, shape, &releases);
+    sweep_cgroups(disk, &layout.state.join("units"));
     for unit in shape.units.values() {
         if let Output::Pump(log) = &unit.launch.output
             && let Some(folder) = log.path.parent()

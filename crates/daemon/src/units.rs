@@ -25,6 +25,7 @@ use crate::crash_points::CrashPoint;
 use mailbox::{Inbox, Mailbox, mailbox};
 
 pub(crate) use accounts::user_id;
+pub(crate) use cgroup::sweep as sweep_cgroups;
 pub(crate) use find::{Discovered, discover, living_run, may_run, status_of};
 pub use guard::doubt_about_signing;
 pub(crate) use guard::{Exposure, exposure, key_in_use, told, what_is_signed};
@@ -203,6 +204,7 @@ impl Worker {
             }
             tokio::time::sleep(END_AGAIN_AFTER).await;
         }
+        cgroup::remove(&*self.ground.disk, &self.directory, &self.unit);
         self.report(UnitReport::OrphansGone).await;
     }
 

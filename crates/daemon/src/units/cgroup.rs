@@ -1,9 +1,12 @@
-//! The cgroup a unit may have: one below our own, where the system gives us a version 2 tree.
+//! The cgroup a unit may have: one below our own, where the system gives us a version 2 tree. The shim makes and
+//! removes it; only where the shim was killed it is removed here.
 
 use std::path::{Path, PathBuf};
 
 use ov_sys::Disk;
 use ov_types::UnitName;
+
+use super::find::shim_lives;
 
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -19,6 +22,25 @@ pub(super) fn of_unit(disk: &dyn Disk, unit_directory: &Path, unit: &UnitName) -
     // A daemon that was itself started in such a group makes its units siblings, not children.
     let base = mount.join(own);
     Some(base.join(format!("omnivisor-{:08x}-{unit}", fingerprint(unit_directory))))
+}
+
+/// Removes the group of a unit whose shim was killed, which would have done it. Where somebody is still in one, the
+/// kernel keeps it.
+pub(super) fn remove(disk: &dyn Disk, unit_directory: &Path, unit: &UnitName) {
+    if let Some(group) = of_unit(disk, unit_directory, unit)
+        && !shim_lives(unit_directory)
+    {
+        // Most often there is none, and an empty one that stays harms nobody.
+        let _ = disk.remove_directory(&group);
+    }
+}
+
+/// The same for all units that ever were in this folder.
+pub(crate) fn sweep(disk: &dyn Disk, units: &Path) {
+    let names = disk.list(units).unwrap_or_default().into_iter();
+    for unit in names.filter_map(|name| UnitName::new(name.to_str()?).ok()) {
+        remove(disk, &units.join(unit.as_str()), &unit);
+    }
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> Option<String> {
@@ -50,6 +72,14 @@ mod tests {
         assert_eq!(found.parent().unwrap(), Path::new("/sys/fs/cgroup/unified/system.slice/node.service"));
         let other = of_unit(&disk, Path::new("/home/m/.omnivisor/units/main"), &UnitName::main()).unwrap();
         assert_ne!(found, other);
+        make_directories(&disk, &found, 0o755).unwrap();
+        make_directories(&disk, &other.join("somebody"), 0o755).unwrap();
+        for home in ["/home/n", "/home/m", "/home/l"] {
+            let units = Path::new(home).join(".omnivisor/units");
+            make_directories(&disk, &units.join("main"), 0o755).unwrap();
+            sweep(&disk, &units);
+        }
+        assert!(disk.facts(&found).unwrap().is_none() && disk.facts(&other).unwrap().is_some());
         replace(&disk, Path::new("/proc/self/cgroup"), b"3:cpu:/x\n", 0o644).unwrap();
         assert_eq!(of_unit(&disk, Path::new("/h"), &UnitName::main()), None);
     }

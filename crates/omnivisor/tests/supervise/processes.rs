@@ -3,12 +3,12 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use ov_testkit::{children_of, is_alive, wait_for, wait_until};
 
-use super::common::{inherited, is_root, kill, laid_out, parent_of, second_node, shell, started};
+use super::common::{configure, inherited, is_root, kill, laid_out, parent_of, second_node, shell, started};
 
 #[test]
 fn a_unit_gets_its_environment_folder_umask_limits_and_nothing_else() {
@@ -158,17 +158,25 @@ fn a_user_that_does_not_exist_is_told_and_the_daemon_stays() {
     node.stop();
 }
 
-#[test]
-fn a_unit_has_a_cgroup_of_its_own_where_we_may_make_one() {
+/// Where cgroups of version 2 are, if we may make some below our own.
+fn place_for_cgroups() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap();
     let mut tables = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let mount = tables.find(|fields| fields[2] == "cgroup2").map_or_else(String::new, |fields| fields[1].to_owned());
+    let mount = tables.find(|fields| fields[2] == "cgroup2").map(|fields| PathBuf::from(fields[1]))?;
     let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-    let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default().trim_start_matches('/');
-    let place = Path::new(&mount).join(own);
-    let probe = place.join(format!("omnivisor-test-of-permission-{}", std::process::id()));
+    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?.trim_start_matches('/');
+    let place = mount.join(own);
+    let probe = place.join(format!("omnivisor-test-of-permission-{:?}", std::thread::current().id()));
     let may = place.join("cgroup.procs").exists() && fs::create_dir(&probe).is_ok();
     let _ = fs::remove_dir(&probe);
+    may.then_some(mount)
+}
+
+const NO_CGROUPS: &str = "skipped: needs a cgroup of version 2 below which we may make others; the unit does without";
+
+#[test]
+fn a_unit_has_a_cgroup_of_its_own_where_we_may_make_one() {
+    let may = place_for_cgroups().is_some();
     let mut node = started("", &["--detach"], "");
     let pid = node.wait_for_up("main");
     let detached = super::common::noted_pid(&node, "detached");
@@ -179,10 +187,38 @@ fn a_unit_has_a_cgroup_of_its_own_where_we_may_make_one() {
             of(pid).contains("/omnivisor-") && of(detached) == of(pid)
         });
     } else {
-        println!("skipped: needs a cgroup of version 2 below which we may make others; the unit does without");
+        println!("{NO_CGROUPS}");
         assert_eq!(of(pid), of(std::process::id()));
-        assert!(node.stop().status.success());
     }
+    assert!(node.stop().status.success());
+}
+
+#[test]
+fn the_cgroups_that_killed_shims_left_are_removed_by_the_next_daemon() {
+    let Some(mount) = place_for_cgroups() else { return println!("{NO_CGROUPS}") };
+    let more = format!("[unit.alone]\n{}[unit.parent]\n{}", shell("exec sleep 600"), shell("sleep 600 & wait"));
+    let mut node = started("", &[], &more);
+    let pids = ["alone", "parent"].map(|unit| node.wait_for_up(unit));
+    let child = wait_for("the child", || children_of(pids[1]).first().copied());
+    let group_of = |pid: u32| {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).filter(|own| own.contains("omnivisor-"));
+        own.map(|own| mount.join(own))
+    };
+    let groups = [pids[0], child].map(|pid| wait_for("its cgroup", || group_of(pid)));
+    // At once, or the daemon would have them launched again.
+    let [first, second] = pids.map(parent_of);
+    let all = [first, second, node.daemon_pid(), pids[0], pids[1]].map(|pid| pid.to_string());
+    assert!(Command::new("kill").arg("-KILL").args(&all).status().unwrap().success());
+    node.wait_for_exit();
+    wait_until("both to be gone", || pids.into_iter().all(|pid| !is_alive(pid)));
+    assert!(is_alive(child) && groups.iter().all(|group| group.exists()), "nobody was left to remove them");
+    // They are not configured any more, so that no launch of them comes.
+    configure(&node, "", &[], "");
+    node.start();
+    wait_until("the cgroups to be removed", || groups.iter().all(|group| !group.exists()));
+    assert!(!is_alive(child));
+    assert!(node.stop().status.success());
 }
 
 #[test]
