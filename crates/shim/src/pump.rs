@@ -83,10 +83,12 @@ impl Pump {
     /// A write end for a process that is about to be launched.
     ///
     /// It is opened anew each time: a program that makes its output non-blocking must not do that
-    /// to the next run.
+    /// to the next run. It can be read from as well, as that of a terminal can: as long as the
+    /// process lives its pipe has a reader, so that a shim that is killed does not kill it with SIGPIPE,
+    /// and it is ended in order like any other orphan.
     pub(crate) fn writer(&self) -> io::Result<OwnedFd> {
         let path = format!("/proc/self/fd/{}", self.writer.as_raw_fd());
-        File::options().write(true).open(path).map(OwnedFd::from)
+        File::options().read(true).write(true).open(path).map(OwnedFd::from)
     }
 
     pub(crate) fn reader(&self) -> BorrowedFd<'_> {

@@ -7,8 +7,9 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use common::{SIGKILL, Unit, kill, line, pumped, script, wait_for};
+use common::{SIGKILL, SIGTERM, Unit, kill, line, pumped, script, wait_for};
 use ov_supervise::{ExitStatus, LogSettings, Output, ShimEvent, Spec};
 
 fn with_settings(spec: Spec, settings: LogSettings) -> Spec {
@@ -267,8 +268,11 @@ async fn a_shim_killed_while_it_pumps_leaves_what_it_wrote() {
     let pid = unit.launch(pumped(script(1, text), log.clone())).await;
     wait_for("some lines", || fs::metadata(&log).ok().filter(|file| file.len() > 1000)).await;
     kill(unit.state.shim_pid, SIGKILL);
-    // The unit writes into a pipe without a reader: it ends by itself.
-    wait_for("the end", || (!common::lives(pid)).then_some(())).await;
+    wait_for("the end of the shim", || (!common::lives(unit.state.shim_pid)).then_some(())).await;
+    // It writes on, until nothing more fits into the pipe; it is ended in order, as any orphan.
+    assert!(common::lives(pid));
+    ov_supervise::end_orphans(directory.path(), SIGTERM, Duration::from_secs(10)).await.unwrap();
+    assert!(!common::lives(pid));
     let text = fs::read_to_string(&log).unwrap();
     for (number, line) in text.lines().enumerate().take(100) {
         assert_eq!(line, format!("line {number}"));

@@ -88,13 +88,16 @@ fn came_back_alone(node: &mut TestNode, first: u32) {
 
 #[test]
 fn what_a_killed_shim_leaves_is_ended_before_the_next_launch() {
-    let mut node = started("", &["--stop-delay-ms", "300", "--detach", "--quiet"], "");
+    // It writes while it stops, though nobody reads that any more.
+    let mut node = started("", &["--stop-delay-ms", "300", "--detach"], "");
     let pid = node.wait_for_up("main");
     let detached = noted_pid(&node, "detached");
     node.wait_for_height(1);
     kill("KILL", parent_of(pid));
     came_back_alone(&mut node, pid);
     assert!(!is_alive(detached));
+    let steps: Vec<Step> = read(node.home()).unwrap().into_iter().map(|entry| entry.step).collect();
+    assert_eq!(steps[..3], [Step::Exec, Step::Started, Step::Stopped], "it was stopped in order");
 }
 
 #[test]
@@ -124,8 +127,7 @@ fn a_hurried_stop_is_heard_while_what_a_killed_shim_left_has_its_grace() {
 
 #[test]
 fn shim_and_daemon_killed_at_once_still_never_make_two_mains() {
-    // Nobody reads the output of a killed shim's unit any more: this one writes none.
-    let mut node = started("", &["--stop-delay-ms", "300", "--quiet"], "");
+    let mut node = started("", &["--stop-delay-ms", "300"], "");
     let pid = node.wait_for_up("main");
     node.wait_for_height(1);
     let (shim, daemon) = (parent_of(pid), node.daemon_pid());
@@ -133,7 +135,9 @@ fn shim_and_daemon_killed_at_once_still_never_make_two_mains() {
     let both = std::process::Command::new("kill").args(["-KILL", &shim.to_string(), &daemon.to_string()]).status();
     assert!(both.unwrap().success());
     node.wait_for_exit();
-    assert!(is_alive(pid), "it lives on without either");
+    let height = node.height().unwrap();
+    node.wait_for_height(height + 3);
+    assert!(is_alive(pid), "it lives on without either, and so do its words");
     node.start();
     came_back_alone(&mut node, pid);
 }
