@@ -169,16 +169,21 @@ impl Bench {
 
     fn log(&mut self) -> Vec<Row> {
         say("output into rotated files, every byte compared");
-        // In memory, so that the tools are compared and not the disk.
-        let folder = Path::new(MEMORY_FOLDER);
-        let one = |sink: Sink| {
-            say(&format!("… {}", sink.name()));
-            let rate = self.quietly(folder, |programs, folder| sink.pour(programs, folder, LOG_BYTES));
-            cell(sink.name(), &rate, |rate| *rate)
-        };
-        let cells = Sink::ALL.into_iter().map(one).collect();
-        let aim = Some(Aim::AtLeast(1.0));
-        vec![Row { what: "output to rotated files".to_owned(), unit: "GB/s", decimals: 2, aim, cells }]
+        let (disk, kind) = (self.folder.clone(), volume::kind(&self.folder));
+        // In memory, so that the tools are compared and not the disk; and on the disk, beside what it takes from `cat`.
+        let places: [(&str, &Path, &[Sink]); 2] =
+            [("memory", Path::new(MEMORY_FOLDER), &Sink::ALL), (&kind, &disk, &[Sink::Omnivisor, Sink::Cat])];
+        let mut rows = Vec::new();
+        for (place, folder, sinks) in places {
+            let one = |sink: &Sink| {
+                say(&format!("… {}, {place}", sink.name()));
+                let rate = self.quietly(folder, |programs, folder| sink.pour(programs, folder, LOG_BYTES));
+                cell(sink.name(), &rate, |rate| *rate)
+            };
+            let (what, cells) = (format!("output to rotated files, {place}"), sinks.iter().map(one).collect());
+            rows.push(Row { what, unit: "GB/s", decimals: 2, aim: Some(Aim::AtLeast(1.0)), cells });
+        }
+        rows
     }
 
     fn switch(&mut self) -> Vec<Row> {
