@@ -44,7 +44,7 @@ pub use object_store::Credentials;
 pub(crate) use partial::discard;
 pub use plan_info::{InvalidPlanInfo, PlanInfo, Written, own_platform};
 pub use progress::{Phase, Progress};
-pub use release::{FetchRequest, Policy, World, fetch, forget, read_plan_info};
+pub use release::{Brought, Fetch, FetchRequest, Policy, World, fetch, forget, read_plan_info};
 pub use signature::{SignatureError, Signer};
 pub use transport::{Answer, Ask, Body, Cancel, Transport, TransportError};
 pub use tries::Patience;

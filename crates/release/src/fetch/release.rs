@@ -23,12 +23,13 @@ use super::progress::{Progress, Reporter};
 use super::signature::{self, SignatureError, Signer};
 use super::transport::{Cancel, Transport};
 use super::tries::Patience;
-use super::unpack::Unpacking;
+use super::unpack::{Contents, Unpacking};
 use crate::digest::Digest;
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
 use crate::provenance::{Fetched, Provenance};
 use crate::stage::{self, Staged};
+use crate::state::{State, state};
 use crate::tree::{self, Entry};
 
 /// What a fetch needs of the world.
@@ -52,6 +53,12 @@ pub struct World<'a> {
 impl std::fmt::Debug for World<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World").field("disk", &self.disk).field("transport", &self.transport).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Fetch<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetch").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
@@ -87,54 +94,100 @@ pub struct FetchRequest {
     pub origin: Option<String>,
 }
 
-/// A fetch under way.
-pub(super) struct Fetch<'a, 'r> {
+/// A fetch under way, in two parts: [`bring`](Self::bring) takes as long as it takes, and touches nothing but a folder
+/// of its own; [`put`](Self::put) is short, and nobody may put releases into their folder beside it. A release is
+/// fetched by one at a time.
+pub struct Fetch<'a, 'r> {
     pub(super) line: Line<'a>,
     pub(super) layout: &'r Layout,
     pub(super) request: &'r FetchRequest,
 }
 
+/// What was brought and believed, and looks like a release.
+#[derive(Debug)]
+pub struct Brought(pub(super) Goods);
+
+#[derive(Debug)]
+pub(super) enum Goods {
+    /// There is nothing to do.
+    There,
+    /// A directory of this machine.
+    Directory(Address, PathBuf),
+    /// The program itself.
+    Program(Whole, Box<Fetched>),
+    /// The program and what belongs to it.
+    Archive(Whole, Box<Fetched>, Box<Contents>),
+}
+
 /// Fetches a release. Fetching the same again does nothing; fetching again what broke off goes on where it did.
 pub fn fetch(world: World<'_>, layout: &Layout, request: &FetchRequest) -> Result<Staged, FetchError> {
-    let (disk, name) = (world.disk, &request.name);
-    if !tree::is_inside(Path::new(&request.program)) {
-        let path = request.program.clone().into();
-        return Err(ReleaseError::Unfit { path, why: "the program must lie in the release" }.into());
+    let mut fetch = Fetch::new(world, layout, request)?;
+    let brought = fetch.bring()?;
+    fetch.put(brought)
+}
+
+impl<'a, 'r> Fetch<'a, 'r> {
+    /// A fetch that has not begun. What the policy forbids is refused here.
+    pub fn new(world: World<'a>, layout: &'r Layout, request: &'r FetchRequest) -> Result<Self, FetchError> {
+        if !tree::is_inside(Path::new(&request.program)) {
+            let path = request.program.clone().into();
+            return Err(ReleaseError::Unfit { path, why: "the program must lie in the release" }.into());
+        }
+        let is_unproven = |address: &&Address| address.checksum().is_none() && request.checksum.is_none();
+        let unproven = request.addresses.iter().find(is_unproven);
+        if let Some(address) = unproven.filter(|_| request.policy.must_have_checksum) {
+            return Err(FetchError::NoChecksum(address.to_string()));
+        }
+        let place = layout.parent(&request.name);
+        Ok(Self { line: line(world, place, request.patience, &request.limits), layout, request })
     }
-    let unproven = request.addresses.iter().find(|address| address.checksum().is_none() && request.checksum.is_none());
-    if let Some(address) = unproven.filter(|_| request.policy.must_have_checksum) {
-        return Err(FetchError::NoChecksum(address.to_string()));
+
+    /// Brings the bytes, from the first address that serves, believes them and looks into them.
+    pub fn bring(&mut self) -> Result<Brought, FetchError> {
+        let mut failures = Vec::new();
+        for address in &self.request.addresses {
+            match self.bring_from(address) {
+                Ok(goods) => return Ok(Brought(goods)),
+                Err(error) => {
+                    self.tidy_up(&error);
+                    if !error.is_of_the_address() {
+                        return Err(error);
+                    }
+                    failures.push(error);
+                }
+            }
+        }
+        let name = || self.request.name.clone();
+        Err(match failures.pop() {
+            None => FetchError::NoAddress(name()),
+            Some(only) if failures.is_empty() => only,
+            Some(last) => {
+                failures.push(last);
+                FetchError::Everywhere { name: name(), failures: Failures(failures) }
+            }
+        })
     }
-    let place = layout.parent(name);
-    let mut fetch = Fetch { line: line(world, place, request.patience, &request.limits), layout, request };
-    let mut failures = Vec::new();
-    for address in &request.addresses {
-        match fetch.from(address) {
-            Ok(staged) => {
+
+    /// Puts what was brought into its place as a release.
+    pub fn put(&mut self, brought: Brought) -> Result<Staged, FetchError> {
+        let result = self.put_goods(brought.0);
+        match &result {
+            Ok(_) => {
                 CrashPoint::Placed.reach();
-                partial::discard(disk, layout, name)?;
-                return Ok(staged);
+                partial::discard(self.line.disk, self.layout, &self.request.name)?;
             }
-            Err(error) => {
-                if error.spoils_what_came() {
-                    // On a full disk the leftovers would hold the very room that is missing.
-                    let _ = partial::discard(disk, layout, name);
-                }
-                if !error.is_of_the_address() {
-                    return Err(error);
-                }
-                failures.push(error);
-            }
+            Err(error) => self.tidy_up(error),
+        }
+        result
+    }
+
+    /// What is wrong goes, and so does, on a full disk, what holds the very room that is missing.
+    fn tidy_up(&self, error: &FetchError) {
+        if error.spoils_what_came() {
+            // The error tells more than one of this would.
+            let _ = partial::discard(self.line.disk, self.layout, &self.request.name);
         }
     }
-    Err(match failures.pop() {
-        None => FetchError::NoAddress(name.clone()),
-        Some(only) if failures.is_empty() => only,
-        Some(last) => {
-            failures.push(last);
-            FetchError::Everywhere { name: name.clone(), failures: Failures(failures) }
-        }
-    })
 }
 
 fn line<'a>(world: World<'a>, place: PathBuf, patience: Patience, limits: &Limits) -> Line<'a> {
@@ -183,34 +236,68 @@ pub fn forget(disk: &dyn Disk, layout: &Layout, wanted: &BTreeSet<ReleaseName>) 
 }
 
 impl Fetch<'_, '_> {
-    fn from(&mut self, address: &Address) -> Result<Staged, FetchError> {
+    fn bring_from(&mut self, address: &Address) -> Result<Goods, FetchError> {
         if let Some(directory) = self.local_directory(address)? {
-            return self.stage_directory(address, &directory);
+            return Ok(Goods::Directory(address.clone(), directory));
         }
-        if let Some(there) = stage::make_way(self.line.disk, self.layout, &self.request.name)? {
-            return self.accept(there);
+        if self.is_there()? {
+            return Ok(Goods::There);
         }
         let expected = self.line.expected(address, self.request.checksum.as_ref())?;
-        let whole = self.bring(address, &expected)?;
+        let whole = self.believed(address, &expected)?;
         let signer = self.check_signature(address, &whole)?;
         CrashPoint::Verified.reach();
-        let fetched = Fetched {
+        let fetched = Box::new(Fetched {
             address: address.to_string(),
             size: whole.size,
             sha256: whole.sha256,
             checksum: expected.last().map(ToString::to_string),
             signer,
-        };
-        let provenance = match address.kind() {
-            None => self.build_from_program(&whole, fetched)?,
-            Some(kind) => self.build_from_archive(address, kind, &whole, fetched)?,
+        });
+        Ok(match address.kind() {
+            None => Goods::Program(whole, fetched),
+            Some(kind) => {
+                let contents = self.judged(address, kind, &whole)?;
+                Goods::Archive(whole, fetched, Box::new(contents))
+            }
+        })
+    }
+
+    /// Whether the release is there already. What somebody else put in its place is told before anything is fetched.
+    fn is_there(&self) -> Result<bool, FetchError> {
+        let (disk, layout, name) = (self.line.disk, self.layout, &self.request.name);
+        let pending = layout.pending(name);
+        match state(disk, layout, name)? {
+            State::Complete(there) => self.accepted(there).map(|_| true),
+            State::Unknown if !durable::exists(disk, &pending).at("look at", &pending)? => {
+                Err(ReleaseError::Foreign { name: name.clone(), path: layout.directory(name) }.into())
+            }
+            State::Unknown | State::Missing | State::Damaged(_) => Ok(false),
+        }
+    }
+
+    fn put_goods(&mut self, goods: Goods) -> Result<Staged, FetchError> {
+        if let Goods::Directory(address, directory) = &goods {
+            return self.stage_directory(address, directory);
+        }
+        // Somebody may have put one there meanwhile, and an earlier try may only need to be finished.
+        if let Some(there) = stage::make_way(self.line.disk, self.layout, &self.request.name)? {
+            return Ok(Staged { provenance: self.accepted(there)?, changed: false });
+        }
+        let provenance = match goods {
+            Goods::Program(whole, fetched) => self.build_from_program(&whole, *fetched)?,
+            Goods::Archive(whole, fetched, contents) => self.build_from_archive(&whole, *fetched, &contents)?,
+            Goods::There | Goods::Directory(..) => {
+                let name = self.request.name.clone();
+                return Err(ReleaseError::Incomplete { name, state: "gone again".to_owned() }.into());
+            }
         };
         Ok(Staged { provenance, changed: true })
     }
 
     /// Brings the bytes and compares them. If they came in pieces and are wrong, the pieces may not belong together:
     /// then once more in one.
-    fn bring(&mut self, address: &Address, expected: &[Checksum]) -> Result<Whole, FetchError> {
+    fn believed(&mut self, address: &Address, expected: &[Checksum]) -> Result<Whole, FetchError> {
         let (layout, name) = (self.layout, &self.request.name);
         let failed = |source| FetchError::Download { address: address.to_string(), source };
         let digested = |whole: &Whole| Digested { sha256: whole.sha256, other: whole.checksum.clone() };
@@ -252,7 +339,7 @@ impl Fetch<'_, '_> {
     }
 
     /// What is there already is as good if it was fetched from the same place, or came to the same checksum.
-    fn accept(&self, there: Provenance) -> Result<Staged, FetchError> {
+    fn accepted(&self, there: Provenance) -> Result<Provenance, FetchError> {
         let request = self.request;
         stage::check_program(&request.name, request.sha256, &there.program, &there.entries)?;
         let in_address = request.addresses.iter().filter_map(|address| match address.checksum() {
@@ -266,11 +353,7 @@ impl Fetch<'_, '_> {
             let is_from_there = || request.addresses.iter().any(|address| address.to_string() == fetched.address);
             if known.is_empty() { is_from_there() } else { known.iter().any(is_it) }
         });
-        if is_same {
-            Ok(Staged { provenance: there, changed: false })
-        } else {
-            Err(ReleaseError::Occupied { name: request.name.clone() }.into())
-        }
+        if is_same { Ok(there) } else { Err(ReleaseError::Occupied { name: request.name.clone() }.into()) }
     }
 
     /// What came is the program itself.
@@ -297,35 +380,29 @@ impl Fetch<'_, '_> {
         })
     }
 
-    fn build_from_archive(
-        &mut self,
-        address: &Address,
-        kind: Kind,
-        whole: &Whole,
-        fetched: Fetched,
-    ) -> Result<Provenance, FetchError> {
-        let (disk, layout, request) = (self.line.disk, self.layout, self.request);
-        let survey = {
-            let mut source = disk.open(&whole.path).at("open", &whole.path)?;
-            Survey::of(kind, &mut source, whole.size, &request.limits)?
-        };
+    /// Looks through an archive, and finds its members their places.
+    fn judged(&self, address: &Address, kind: Kind, whole: &Whole) -> Result<Contents, FetchError> {
+        let (disk, request, cancel) = (self.line.disk, self.request, self.line.cancel);
+        let mut source = disk.open(&whole.path).at("open", &whole.path)?;
+        let survey = Survey::of(kind, &mut source, whole.size, &request.limits, &|| cancel.is_cancelled())?;
         let candidates: Vec<_> =
             survey.members.iter().map(|member| Candidate { path: &member.path, shape: &member.shape }).collect();
         let placement = place(&candidates, true, address.subdirectory(), &request.program, &address.to_string())?;
-        let (cancel, reporter) = (self.line.cancel, &mut self.line.reporter);
-        let mut unpacking = Unpacking {
-            disk,
-            archive: &whole.path,
-            len: whole.size,
-            kind,
-            limits: &request.limits,
-            survey: &survey,
-            placement: &placement,
-            cancel,
-            reporter,
-        };
+        Ok(Contents { kind, survey, placement })
+    }
+
+    fn build_from_archive(
+        &mut self,
+        whole: &Whole,
+        fetched: Fetched,
+        contents: &Contents,
+    ) -> Result<Provenance, FetchError> {
+        let (disk, layout, request) = (self.line.disk, self.layout, self.request);
         let now_ms = self.line.clock.now().wall_ms;
-        stage::build(disk, layout, &request.name, survey.size, |staging| {
+        let (cancel, reporter) = (self.line.cancel, &mut self.line.reporter);
+        let (archive, limits) = (whole, &request.limits);
+        let mut unpacking = Unpacking { disk, archive, limits, contents, cancel, reporter };
+        stage::build(disk, layout, &request.name, contents.survey.size, |staging| {
             let entries = unpacking.run(staging)?;
             tree::sync_directories(disk, staging, &entries)?;
             CrashPoint::Unpacked.reach();

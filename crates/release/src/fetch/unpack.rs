@@ -10,6 +10,7 @@ use super::FetchError;
 use super::archive::{ArchiveError, Limits, Shape, Survey, What, each_member, unreadable};
 use super::kind::Kind;
 use super::layout_rules::Placement;
+use super::partial::Whole;
 use super::progress::{Phase, Reporter};
 use super::transport::Cancel;
 use crate::digest::{Digest, Hasher};
@@ -18,15 +19,20 @@ use crate::tree::Entry;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// An archive that was looked through, and what is to become of it.
+/// An archive that was looked through, and what is to become of its members.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) kind: Kind,
+    pub(super) survey: Survey,
+    pub(super) placement: Placement,
+}
+
+/// An archive on its way into a tree.
 pub(super) struct Unpacking<'a, 'b> {
     pub(super) disk: &'a dyn Disk,
-    pub(super) archive: &'b Path,
-    pub(super) len: u64,
-    pub(super) kind: Kind,
+    pub(super) archive: &'b Whole,
     pub(super) limits: &'b Limits,
-    pub(super) survey: &'b Survey,
-    pub(super) placement: &'b Placement,
+    pub(super) contents: &'b Contents,
     pub(super) cancel: &'a Cancel,
     pub(super) reporter: &'b mut Reporter<'a>,
 }
@@ -36,17 +42,19 @@ impl Unpacking<'_, '_> {
     pub(super) fn run(&mut self, root: &Path) -> Result<Vec<Entry>, FetchError> {
         let mut entries = BTreeMap::new();
         self.make_directories(root, &mut entries)?;
-        let mut source = self.disk.open(self.archive).at("open", self.archive)?;
-        let total = Some(self.survey.size);
+        let Contents { kind, survey, placement } = self.contents;
+        let path = &self.archive.path;
+        let mut source = self.disk.open(path).at("open", path)?;
+        let total = Some(survey.size);
         self.reporter.begin(Phase::Unpacking, 0, total);
         let (mut index, mut done) = (0, 0);
-        each_member::<FetchError>(self.kind, &mut source, self.len, self.limits, &mut |member| {
+        each_member::<FetchError>(*kind, &mut source, self.archive.size, self.limits, &mut |member| {
             // The root itself is not among the members that were surveyed.
             if member.path.is_empty() {
                 return Ok(());
             }
-            let path = self.placement.paths.get(index).cloned().flatten();
-            let surveyed = self.survey.members.get(index).map(|member| member.size);
+            let path = placement.paths.get(index).cloned().flatten();
+            let surveyed = survey.members.get(index).map(|member| member.size);
             index += 1;
             let Some(path) = path else { return Ok(()) };
             let at = root.join(&path);
@@ -57,7 +65,7 @@ impl Unpacking<'_, '_> {
                     entries.insert(path.clone(), Entry::Link { path, to });
                 }
                 What::File { mode } => {
-                    let is_program = path == self.placement.program;
+                    let is_program = path == placement.program;
                     let mode = if is_program || mode & 0o111 != 0 { 0o755 } else { 0o644 };
                     let (size, sha256) = self.write(&at, mode, member.contents, &mut done)?;
                     if Some(size) != surveyed {
@@ -73,7 +81,8 @@ impl Unpacking<'_, '_> {
 
     /// Directories that are members, and those that only the paths of others name; each before what is in it.
     fn make_directories(&self, root: &Path, entries: &mut BTreeMap<String, Entry>) -> Result<(), FetchError> {
-        let members = self.survey.members.iter().zip(&self.placement.paths);
+        let Contents { survey, placement, .. } = self.contents;
+        let members = survey.members.iter().zip(&placement.paths);
         for (member, path) in members.filter_map(|(member, path)| Some((member, path.as_deref()?))) {
             let ends = path.match_indices('/').map(|(at, _)| at);
             let own = (member.shape == Shape::Directory).then_some(path.len());
@@ -114,7 +123,7 @@ impl Unpacking<'_, '_> {
             writer.write_all(&buffer[..count]).at("write", at)?;
             size += count as u64;
             *done += count as u64;
-            self.reporter.at(Phase::Unpacking, *done, Some(self.survey.size));
+            self.reporter.at(Phase::Unpacking, *done, Some(self.contents.survey.size));
         }
         writer.sync().at("sync", at)?;
         Ok((size, hasher.finish()))

@@ -55,15 +55,19 @@ impl Bench {
 
     pub(super) fn fetch_by(&self, transport: &dyn Transport, request: &FetchRequest) -> Result<Staged, FetchError> {
         let mut tell = |progress| self.progress.lock().unwrap().push(progress);
-        fetch(self.world(transport, &mut tell), &self.layout, request)
+        fetch(self.world_of(transport, &mut tell), &self.layout, request)
     }
 
     pub(super) fn plan_info(&self, text: &str, must_have_checksum: bool) -> Result<PlanInfo, FetchError> {
         let mut tell = |_| {};
-        read_plan_info(self.world(&self.transport, &mut tell), text, must_have_checksum, patience())
+        read_plan_info(self.world(&mut tell), text, must_have_checksum, patience())
     }
 
-    fn world<'a>(&'a self, transport: &'a dyn Transport, progress: &'a mut dyn FnMut(Progress)) -> World<'a> {
+    pub(super) fn world<'a>(&'a self, progress: &'a mut dyn FnMut(Progress)) -> World<'a> {
+        self.world_of(&self.transport, progress)
+    }
+
+    fn world_of<'a>(&'a self, transport: &'a dyn Transport, progress: &'a mut dyn FnMut(Progress)) -> World<'a> {
         static NONE: LazyLock<Credentials> = LazyLock::new(Credentials::default);
         let (random, credentials) = (Random::new(1), &*NONE);
         World { disk: &RealDisk, clock: &RealClock, transport, credentials, cancel: &self.cancel, random, progress }

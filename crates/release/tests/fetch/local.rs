@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use ov_release::fetch::{FetchRequest, Policy, forget};
+use ov_release::fetch::{Fetch, FetchRequest, Policy, forget};
 use ov_release::{Digest, Layout};
 use ov_sys::RealDisk;
 use ov_types::ReleaseName;
@@ -103,11 +103,33 @@ fn what_fetching_left_goes_when_nobody_wants_it() {
 }
 
 #[test]
+fn what_is_brought_is_put_while_others_put_theirs() {
+    let bench = Bench::new();
+    let ours = from(&[bench.write("in/a", PROGRAM).display().to_string()]);
+    let mut others = ours.clone();
+    others.name = ReleaseName::new("v2").unwrap();
+    let (mut quiet, mut silent) = (|_| {}, |_| {});
+    let mut first = Fetch::new(bench.world(&mut quiet), &bench.layout, &ours).unwrap();
+    let brought = first.bring().unwrap();
+    assert_eq!(bench.names(), [".fetching-v1"], "nothing but its own folder was touched");
+    let mut second = Fetch::new(bench.world(&mut silent), &bench.layout, &others).unwrap();
+    let also = second.bring().unwrap();
+    second.put(also).unwrap();
+    assert!(first.put(brought).unwrap().changed);
+    assert_eq!((bench.program("v1"), bench.program("v2")), (PROGRAM.to_vec(), PROGRAM.to_vec()));
+
+    let mut again = Fetch::new(bench.world(&mut quiet), &bench.layout, &ours).unwrap();
+    let brought = again.bring().unwrap();
+    assert!(!again.put(brought).unwrap().changed);
+}
+
+#[test]
 fn what_people_put_there_is_not_touched() {
     let bench = Bench::new();
     let path = bench.write("in/node", PROGRAM).display().to_string();
     let theirs = bench.write("home/releases/v1/bin/node", b"theirs");
     let error = bench.fetch(&from(&[path])).unwrap_err();
     assert!(error.to_string().contains("was not staged by us"), "{error}");
+    assert!(bench.progress.lock().unwrap().is_empty(), "nothing is fetched in vain");
     assert_eq!(std::fs::read(theirs).unwrap(), b"theirs");
 }

@@ -217,6 +217,6 @@ pub fn examine_archive(
     len: u64,
     limits: &Limits,
 ) -> Result<Vec<String>, ArchiveError> {
-    let survey = Survey::of(kind, source, len, limits)?;
+    let survey = Survey::of(kind, source, len, limits, &|| false)?;
     Ok(survey.members.into_iter().map(|member| member.path).collect())
 }

@@ -8,6 +8,8 @@ use super::{ArchiveError, Limits, Member, Source, What, each_member, unreadable}
 use crate::fetch::kind::Kind;
 use crate::tree;
 
+const BUFFER_BYTES: usize = 256 * 1024;
+
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::fetch) enum Shape {
@@ -37,12 +39,13 @@ pub(in crate::fetch) struct Survey {
 }
 
 impl Survey {
-    /// Goes through an archive.
+    /// Goes through an archive to its last byte, unless `is_over` says that nobody wants to know any more.
     pub(in crate::fetch) fn of(
         kind: Kind,
         source: &mut dyn Source,
         len: u64,
         limits: &Limits,
+        is_over: &dyn Fn() -> bool,
     ) -> Result<Self, ArchiveError> {
         let mut survey = Self::default();
         let members_max = limits.members_max.min(tree::ENTRIES_MAX);
@@ -50,12 +53,12 @@ impl Survey {
             if survey.members.len() >= members_max {
                 return Err(ArchiveError::Many { allowed: members_max });
             }
-            survey.add(member, limits.unpacked_bytes_max)
+            survey.add(member, limits.unpacked_bytes_max, is_over)
         })?;
         if survey.members.is_empty() { Err(ArchiveError::Empty) } else { Ok(survey) }
     }
 
-    fn add(&mut self, member: Member<'_>, allowed: u64) -> Result<(), ArchiveError> {
+    fn add(&mut self, member: Member<'_>, allowed: u64, is_over: &dyn Fn() -> bool) -> Result<(), ArchiveError> {
         let Member { path, what, size, contents } = member;
         if path.is_empty() {
             // The root is where everything goes anyway; it can be nothing but a directory.
@@ -82,11 +85,9 @@ impl Survey {
             self.see(&path, &path[..at], &Shape::Directory)?;
         }
         self.see(&path, &path, &shape)?;
-        let size = match (&shape, size) {
-            (Shape::File, Some(size)) => size,
-            // Where the kind does not tell, the contents do.
-            (Shape::File, None) => count(contents)?,
-            _ => 0,
+        let size = match shape {
+            Shape::File => read(contents, &path, size, is_over)?,
+            Shape::Directory | Shape::Link { .. } => 0,
         };
         self.size = self.size.saturating_add(size);
         if self.size > allowed {
@@ -119,6 +120,28 @@ fn is_fit_for_a_link(text: &str) -> bool {
     !text.is_empty() && text.len() <= LEN_MAX && !text.chars().any(char::is_control)
 }
 
-fn count(contents: &mut dyn Read) -> Result<u64, ArchiveError> {
-    io::copy(contents, &mut io::sink()).map_err(unreadable)
+/// Reads contents to their end, so that whatever is wrong with them shows; says how long they are.
+fn read(
+    contents: &mut dyn Read,
+    path: &str,
+    expected: Option<u64>,
+    is_over: &dyn Fn() -> bool,
+) -> Result<u64, ArchiveError> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut size = 0;
+    loop {
+        if is_over() {
+            return Err(ArchiveError::Cancelled);
+        }
+        match contents.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => size += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(error)),
+        }
+    }
+    if expected.is_some_and(|expected| expected != size) {
+        return Err(ArchiveError::member(path.as_bytes(), "it ends in the middle"));
+    }
+    Ok(size)
 }
