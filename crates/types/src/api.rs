@@ -300,6 +300,10 @@ pub struct NewSnapshot {
 pub struct RestoreSnapshot {
     /// The node's name, typed by a person who means it.
     pub confirm: String,
+    /// The height of the snapshot, typed by a person who knows that the network goes on from there: a validator's data
+    /// is not replaced without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<Height>,
 }
 
 /// `POST /v1/machine/confirm`.

@@ -28,7 +28,7 @@ const CASES: [Case; 26] = [
     ("POST /v1/snapshots", |client| client.take_snapshot(&NewSnapshot::default()).map(drop)),
     ("POST /v1/snapshots/{id}/verify", |client| client.verify_snapshot(&snapshot()).map(drop)),
     ("POST /v1/snapshots/{id}/restore", |client| {
-        client.restore_snapshot(&snapshot(), &RestoreSnapshot { confirm: "alpha".to_owned() }).map(drop)
+        client.restore_snapshot(&snapshot(), &RestoreSnapshot { confirm: "alpha".to_owned(), height: None }).map(drop)
     }),
     ("DELETE /v1/snapshots/{id}", |client| client.remove_snapshot(&snapshot()).map(drop)),
     ("POST /v1/machine/confirm", |client| {

@@ -298,9 +298,20 @@ impl Keeper {
             let _ = reply.send(Err(Refusal { problem, exit_code: ExitCode::Refused.number() }));
             return Ok(());
         }
-        let known = ov_vault::list(&*self.disk, &self.shape.layout.snapshots);
-        if !known.is_ok_and(|known| known.iter().any(|listed| listed.id == id)) {
+        let known = ov_vault::list(&*self.disk, &self.shape.layout.snapshots).unwrap_or_default();
+        let Some(listed) = known.into_iter().find(|listed| listed.id == id) else {
             let _ = reply.send(Err(no_such_thing("snapshot", &id)));
+            return Ok(());
+        };
+        let height = listed.summary.ok().and_then(|summary| summary.about.height);
+        if let Some(height) = height.filter(|_| self.shape.signer.is_some() && confirmation.height != height) {
+            let problem = Problem::permanent("OV-SNP-007", format!("restore snapshot {id}"))
+                .cause(format!("a validator's data would go to height {height}, and that height was not confirmed"))
+                .state("the node runs as before; nothing was changed")
+                .hint(format!(
+                    "see that the network goes on from there, then confirm with `--height {height}` as well"
+                ));
+            let _ = reply.send(Err(Refusal { problem, exit_code: ExitCode::Refused.number() }));
             return Ok(());
         }
         self.ask_for_job(Task::Restore(id), reply)

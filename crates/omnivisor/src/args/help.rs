@@ -109,7 +109,8 @@ pub(super) const SNAPSHOT: &str = "\
 Examples:
   omnivisor snapshot create --reason 'before the migration'
   omnivisor snapshot list
-  omnivisor snapshot restore ID --confirm NODE";
+  omnivisor snapshot restore ID --confirm NODE
+  omnivisor snapshot restore ID --confirm NODE --height 1200000     for a validator";
 
 pub(super) const DEMO: &str = "\
 Examples:

@@ -211,6 +211,9 @@ pub(crate) enum SnapshotCommand {
         /// The node's name, as a sign that you mean it; asked for on a terminal
         #[arg(long, value_name = "NODE")]
         confirm: Option<String>,
+        /// Its height, for a validator: the network goes on from there
+        #[arg(long, value_name = "HEIGHT", value_parser = height)]
+        height: Option<Height>,
     },
     /// Remove one
     Remove {

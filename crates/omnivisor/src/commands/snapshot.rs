@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ov_client::Client;
 use ov_types::api::{NewSnapshot, RestoreSnapshot, SnapshotReport, SnapshotStatus, Status};
-use ov_types::{ExitCode, SnapshotId};
+use ov_types::{ExitCode, Height, SnapshotId};
 
 use super::acknowledge;
 use crate::args::SnapshotCommand;
@@ -31,7 +31,7 @@ pub(super) fn snapshot(session: &Session, command: SnapshotCommand) -> Result<()
             session.console.result(&snapshots, |snapshots, look| output::snapshot_list(snapshots, look))
         }
         SnapshotCommand::Verify { snapshot } => verify(session, &snapshot),
-        SnapshotCommand::Restore { snapshot, confirm } => restore(session, &snapshot, confirm),
+        SnapshotCommand::Restore { snapshot, confirm, height } => restore(session, &snapshot, confirm, height),
         SnapshotCommand::Remove { snapshot } => {
             acknowledge(session, &session.ask(|client| client.remove_snapshot(&snapshot))?)
         }
@@ -61,7 +61,12 @@ fn report_text(report: &SnapshotReport, paint: impl Fn(Tone, String) -> String) 
     text
 }
 
-fn restore(session: &Session, snapshot: &SnapshotId, confirm: Option<String>) -> Result<(), Failure> {
+fn restore(
+    session: &Session,
+    snapshot: &SnapshotId,
+    confirm: Option<String>,
+    height: Option<Height>,
+) -> Result<(), Failure> {
     let confirm = match confirm {
         Some(confirm) => confirm,
         None if Console::is_interactive() => ask_for_name(session, snapshot)?,
@@ -70,7 +75,8 @@ fn restore(session: &Session, snapshot: &SnapshotId, confirm: Option<String>) ->
             return Err(Failure::usage(format!("restore snapshot {snapshot} without a confirmation"), hint));
         }
     };
-    acknowledge(session, &session.ask(|client| client.restore_snapshot(snapshot, &RestoreSnapshot { confirm }))?)
+    let confirmation = RestoreSnapshot { confirm, height };
+    acknowledge(session, &session.ask(|client| client.restore_snapshot(snapshot, &confirmation))?)
 }
 
 fn ask_for_name(session: &Session, snapshot: &SnapshotId) -> Result<String, Failure> {

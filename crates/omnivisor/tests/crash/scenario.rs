@@ -192,7 +192,7 @@ pub(super) const BY_HAND: Scenario = Scenario {
             (true, None) => drop(node.client().take_snapshot(&NewSnapshot::default())?),
             (true, Some(snapshot)) if kept_data(node) => return Ok(snapshot.complete),
             (true, Some(snapshot)) if is_at(&status, snapshot.height.unwrap_or_default().0 + 3) => {
-                let confirmation = RestoreSnapshot { confirm: status.node };
+                let confirmation = RestoreSnapshot { confirm: status.node, height: snapshot.height };
                 let _ = node.client().restore_snapshot(&snapshot.id, &confirmation)?;
             }
             _ => {}

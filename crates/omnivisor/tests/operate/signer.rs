@@ -11,7 +11,7 @@ use ov_types::api::PlanPhase;
 use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, ParkReason, Trigger, UnitState};
 
-use super::support::{PROGRAM, a_moment, ask, ask_well, running, says};
+use super::support::{PROGRAM, a_moment, ask, ask_json, ask_well, running, says};
 
 pub(super) const VALIDATOR: &str = r#"
 [validator]
@@ -62,6 +62,23 @@ fn a_validator_without_its_key_makes_itself_no_other() {
     fs::write(node.path(KEY), key).unwrap();
     set_mode(&node, 0o600);
     ask_well(&node, &["unit", "start", "main"]);
+    ends_well(node);
+}
+
+#[test]
+fn a_validator_goes_to_other_data_only_when_its_height_is_named() {
+    let node = running(&["--sign"], VALIDATOR);
+    let id = ask_json(&node, &["snapshot", "create"])["snapshot"].as_str().unwrap().to_owned();
+    let height = ask_json(&node, &["snapshot", "list"])[0]["height"].as_u64().unwrap();
+    let name = ask_json(&node, &["status"])["node"].as_str().unwrap().to_owned();
+    let restore = ["snapshot", "restore", &id, "--confirm", &name];
+    for wrong in [vec![], vec!["--height".to_owned(), (height + 1).to_string()]] {
+        let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
+        let refused = ask(&node, &[&restore[..], &wrong].concat());
+        assert_eq!(refused.code, 7, "{refused:?}");
+        says(&refused.err, &["OV-SNP-007", &format!("--height {height}"), "nothing was changed"]);
+    }
+    says(&ask_well(&node, &[&restore[..], &["--height", &height.to_string()]].concat()), &["was restored"]);
     ends_well(node);
 }
 

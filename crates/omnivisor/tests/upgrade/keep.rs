@@ -55,7 +55,7 @@ fn take(node: &TestNode) -> SnapshotId {
 }
 
 fn restore(node: &TestNode, id: &SnapshotId) -> Result<Acknowledged, ClientError> {
-    node.client().restore_snapshot(id, &RestoreSnapshot { confirm: node.status().node })
+    node.client().restore_snapshot(id, &RestoreSnapshot { confirm: node.status().node, height: None })
 }
 
 #[test]

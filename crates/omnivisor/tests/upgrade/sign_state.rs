@@ -39,7 +39,8 @@ fn a_restored_snapshot_keeps_the_higher_sign_state() {
     let then = node.height().unwrap();
     node.wait_for_height(then + 20);
     let signed = signed_height(&node);
-    let confirmation = RestoreSnapshot { confirm: node.status().node };
+    let height = node.client().snapshots().unwrap()[0].height;
+    let confirmation = RestoreSnapshot { confirm: node.status().node, height };
     let restored = node.client().restore_snapshot(&id, &confirmation).unwrap();
     assert!(restored.message.contains("sign state"), "{}", restored.message);
     assert!(signed_height(&node) >= signed, "the sign state went backwards");
