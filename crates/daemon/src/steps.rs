@@ -44,8 +44,8 @@ pub struct Workshop {
     pub shape: Arc<NodeShape>,
     /// Which releases must stay, and what runs.
     pub standing: Standing,
-    /// Snapshots that retention must leave: those of plans that are not over, and that of the last committed upgrade,
-    /// which somebody may still want to go back from.
+    /// Snapshots that retention must leave: those of plans that are not over, and, for a plan back from the last
+    /// committed upgrade, the one of that upgrade: who goes back may want the data of before it.
     pub kept: BTreeSet<SnapshotId>,
     /// What the validator was last seen to have signed.
     pub recorded_sign_state: Option<SignState>,
@@ -73,10 +73,11 @@ impl Workshop {
     /// that plan's own steps.
     pub fn of(core: &Core, place: Place, except: Option<PlanId>) -> Self {
         let (node, ledger) = (core.node(), core.node().ledger());
-        let live = ledger.entries().filter(|entry| !entry.is_over());
+        let live = || ledger.entries().filter(|entry| !entry.is_over());
         let committed = |entry: &&Entry| entry.phase == Phase::Ended { outcome: Outcome::Committed };
-        let last = ledger.entries().rev().find(committed);
-        let kept = live.chain(last).filter_map(|entry| entry.facts.snapshot.clone()).collect();
+        let is_left = |entry: &&Entry| live().any(|back| entry.facts.previous.as_ref() == Some(&back.plan.release));
+        let last = ledger.entries().rev().find(committed).filter(is_left);
+        let kept = live().chain(last).filter_map(|entry| entry.facts.snapshot.clone()).collect();
         let Place { disk, clock, shape } = place;
         Self {
             disk,

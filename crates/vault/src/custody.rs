@@ -64,7 +64,7 @@ pub enum CustodyProblem {
     #[error("recognise the machine: the key was last used on another one, or this one is a copy of it")]
     Machine,
     /// The wall clock goes back.
-    #[error("trust the clock: it was set back by {}; it was {} before", Span::from_ms(*by_ms), utc(*before_ms))]
+    #[error("trust the clock: it was set back by {}; it was {} before", seconds(*by_ms), utc(*before_ms))]
     SetBack {
         /// How far.
         by_ms: u64,
@@ -74,7 +74,7 @@ pub enum CustodyProblem {
     /// The wall clock is ahead of what the machine has lived through.
     #[error(
         "trust the clock: it was set forward by {}, as when a machine is woken from a snapshot",
-        Span::from_ms(*by_ms)
+        seconds(*by_ms)
     )]
     SetForward {
         /// How far.
@@ -86,6 +86,11 @@ pub enum CustodyProblem {
     /// The key was used, and nothing says where.
     #[error("find out where the key was last used: it has signed, and the note of that is gone")]
     Lost,
+}
+
+/// So long, without what nobody wants to read.
+fn seconds(ms: u64) -> Span {
+    Span::from_seconds(ms.saturating_add(500) / 1_000)
 }
 
 impl Custody {
@@ -104,12 +109,17 @@ impl Custody {
         }
         let wall_ms = now.wall_ms.saturating_sub(self.at.wall_ms);
         let is_same_boot = before.boot.is_some() && before.boot == here.boot;
-        let lived_ms = match now.monotonic_ms.checked_sub(self.at.monotonic_ms) {
-            Some(lived_ms) if is_same_boot => i64::try_from(lived_ms).unwrap_or(i64::MAX),
-            None if is_same_boot => return Err(CustodyProblem::Younger),
+        let lived_ms = if is_same_boot {
+            let ms = |reading: u64| i64::try_from(reading).unwrap_or(i64::MAX);
+            ms(now.monotonic_ms).saturating_sub(ms(self.at.monotonic_ms))
+        } else {
             // How long the machine was off is for the wall clock to say: any time but a negative one.
-            _ => wall_ms.max(0),
+            wall_ms.max(0)
         };
+        // A little: somebody else may have noted it since `now` was read.
+        if lived_ms < 0 && lived_ms.unsigned_abs() > CLOCK_STEP_MS_MAX {
+            return Err(CustodyProblem::Younger);
+        }
         let parted_ms = wall_ms.saturating_sub(lived_ms);
         match parted_ms.unsigned_abs() {
             by_ms if by_ms <= CLOCK_STEP_MS_MAX => Ok(()),

@@ -108,7 +108,6 @@ fn question(status: &Status, snapshot: &SnapshotStatus, look: &Look) -> String {
 mod tests {
     use super::*;
     use crate::tests::sample;
-    use ov_types::Height;
 
     #[test]
     fn whoever_restores_is_told_what_goes_and_what_comes() {

@@ -55,6 +55,14 @@ fn clocks_that_are_kept_in_time_are_no_doubt() {
 }
 
 #[test]
+fn a_note_that_was_made_a_moment_later_is_no_doubt() {
+    let here = machine("a", "b", "1");
+    let custody = Custody::of(&here, at(HOUR_MS, HOUR_MS));
+    assert_eq!(custody.check(&here, at(HOUR_MS - 5_000, HOUR_MS - 5_000)), Ok(()));
+    assert_eq!(custody.check(&here, at(HOUR_MS - 40_000, HOUR_MS - 40_000)), Err(CustodyProblem::Younger));
+}
+
+#[test]
 fn what_is_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("custody.json");

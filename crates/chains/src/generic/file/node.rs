@@ -345,8 +345,8 @@ pub(crate) struct Metrics {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Snapshots {
-    /// At most so many; those that an unfinished upgrade may go back to, and that of the last committed one, stay all the
-    /// same.
+    /// At most so many. Those that an unfinished upgrade may go back to stay all the same, and on the way back from a
+    /// committed upgrade the one from before it.
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) keep_last: u32,
     /// None older than this.
