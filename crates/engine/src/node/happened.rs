@@ -188,9 +188,15 @@ impl Node {
             return true;
         }
         let Trigger::Halt { height } = wish.trigger else { return false };
+        let has_come_there = |entry: &Entry| match (entry.plan.trigger.height(), entry.facts.height, self.height) {
+            (Some(began), ..) => began < height,
+            // What the node says may have been said by the release before: this one has to have come further.
+            (None, Some(was), Some((seen, _))) => was < seen && was < height,
+            _ => false,
+        };
         let shown = |entry: &&Entry| {
             let at_proof = matches!(entry.phase, Phase::Forward { step: Step::Prove, attempt: 1.., .. });
-            at_proof && entry.plan.trigger.height().is_none_or(|began| began < height)
+            at_proof && has_come_there(entry)
         };
         let proven = self.ledger.entries().find(shown).map(|entry| entry.plan.id);
         if let Some(proven) = proven {

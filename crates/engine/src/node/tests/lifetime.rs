@@ -132,6 +132,29 @@ fn a_release_that_halts_for_the_next_upgrade_is_proven_by_that() {
 }
 
 #[test]
+fn what_the_release_before_said_proves_nothing() {
+    for made_blocks in [false, true] {
+        let mut world = World::new();
+        world.give(Input::Height(Height(99)));
+        world.order(Order::Add(wish("v2", Trigger::Now, FailurePolicy::Rollback))).unwrap();
+        world.crashes_of_new = 3;
+        while world.node.in_flight_at(Step::Prove).is_none() {
+            world.run(1);
+        }
+        if made_blocks {
+            world.give(Input::Height(Height(100)));
+        }
+        let origin = Origin::File { path: "upgrade-info.json".into() };
+        let next = wish("v3", Trigger::Halt { height: Height(101) }, FailurePolicy::Hold);
+        world.give(Input::PlanSeen(Wish { origin, ..next }));
+        world.run(300);
+        let proven =
+            world.node.ledger().entry(PlanId(1)).unwrap().phase == Phase::Ended { outcome: Outcome::Committed };
+        assert_eq!(proven, made_blocks);
+    }
+}
+
+#[test]
 fn what_main_halted_for_is_learned_before_its_proof_is_called_failed() {
     let mut world = world();
     end_main_seeing(&mut world, 2, vec![halt()]);
