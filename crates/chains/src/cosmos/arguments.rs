@@ -60,18 +60,12 @@ pub fn purpose(arguments: &[String]) -> Purpose {
     if before_end.clone().any(|word| word == "--help" || word == "-h") {
         return Purpose::Tool;
     }
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        if FLAGS_WITH_VALUE.contains(&word.as_str()) {
-            words.next();
-        } else if !word.starts_with('-') {
-            let word = word.as_str();
-            let is_tool = TOOLS.contains(&word) || TOOL_FAMILIES.iter().any(|family| word.starts_with(family));
-            return if is_tool { Purpose::Tool } else { Purpose::Node };
-        }
+    let is_tool = |word: &str| TOOLS.contains(&word) || TOOL_FAMILIES.iter().any(|family| word.starts_with(family));
+    match command(arguments) {
+        Some(word) if !is_tool(word) => Purpose::Node,
+        // Without any command the program says how it is used.
+        _ => Purpose::Tool,
     }
-    // No command at all: the program says how it is used.
-    Purpose::Tool
 }
 
 /// The command of these arguments, such as `start`.
