@@ -3,7 +3,7 @@
 //! Owns the note of where the key was last used. Decides nothing: the node task holds main down, the doctor warns.
 
 use ov_chains::NodeShape;
-use ov_sys::Disk;
+use ov_sys::{Clock, Disk};
 use ov_types::{Moment, Problem};
 use ov_vault::custody::{self, Custody, CustodyProblem, Machine};
 use ov_vault::{SignState, VaultError};
@@ -11,13 +11,13 @@ use ov_vault::{SignState, VaultError};
 /// So old a note may become while the key is in use.
 const NOTE_AGE_MS_MAX: u64 = 60_000;
 
-/// Looks at the note. `Ok(true)`: it is time to write a new one. Nothing is in doubt for a node without a validator.
+/// Looks at the note, and only then at the clock: another thread may write the note meanwhile. `Ok(true)`: it is time to write a new one. Nothing is in doubt for a node without a validator.
 pub(crate) fn check(
     disk: &dyn Disk,
     shape: &NodeShape,
     here: &Machine,
     signed: Option<SignState>,
-    now: Moment,
+    clock: &dyn Clock,
 ) -> Result<bool, Problem> {
     if shape.signer.is_none() {
         return Ok(false);
@@ -27,6 +27,7 @@ pub(crate) fn check(
         None if signed.is_some() => Err(doubt(shape, &CustodyProblem::Lost)),
         None => Ok(true),
         Some(noted) => {
+            let now = clock.now();
             noted.check(here, now).map_err(|problem| doubt(shape, &problem))?;
             let is_of_this_boot = noted.machine == *here;
             Ok(!is_of_this_boot || now.since_ms(noted.at) >= NOTE_AGE_MS_MAX)

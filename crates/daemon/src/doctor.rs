@@ -17,8 +17,8 @@ use std::fmt;
 
 use ov_chains::NodeShape;
 use ov_release::{Host, Layout, examine_release, rollback_target};
-use ov_sys::Disk;
-use ov_types::{FailurePolicy, Finding, Height, Moment, Plan, ReleaseName, Severity, UnitName};
+use ov_sys::{Clock, Disk};
+use ov_types::{FailurePolicy, Finding, Height, Plan, ReleaseName, Severity, UnitName};
 use ov_vault::SignState;
 
 /// How closely to look.
@@ -42,7 +42,7 @@ pub struct DoctorInput<'a> {
     /// How closely to look.
     pub depth: Depth,
     /// The time.
-    pub now: Moment,
+    pub clock: &'a dyn Clock,
     /// The plan that is to be carried out.
     pub plan: Option<&'a Plan>,
     /// The release to examine when there is no plan; the current one if neither is given.

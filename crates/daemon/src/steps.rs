@@ -104,7 +104,7 @@ impl Workshop {
             shape: &self.shape,
             layout: self.layout(),
             depth,
-            now: self.clock.now(),
+            clock: &*self.clock,
             plan,
             release,
             plans: &self.plans,

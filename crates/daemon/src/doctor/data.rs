@@ -150,7 +150,7 @@ pub(super) fn custody(input: &DoctorInput<'_>) -> Vec<Verdict> {
         input.shape,
         &ov_vault::Machine::this(),
         input.recorded_sign_state,
-        input.now,
+        input.clock,
     );
     vec![match checked {
         Err(problem) => Verdict::error(path.display(), format!("failed to {problem}"), problem.hint),

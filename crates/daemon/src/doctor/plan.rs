@@ -68,7 +68,7 @@ pub(super) fn trigger(input: &DoctorInput<'_>) -> Vec<Verdict> {
             Verdict::error(subject(plan), message, "configure `probe.height`, or plan for a time")
         }
         (Trigger::Height { .. }, None) => Verdict::unknown(subject(plan), "the node's height was not learned yet"),
-        (Trigger::Time { wall_ms }, _) if wall_ms <= input.now.wall_ms => {
+        (Trigger::Time { wall_ms }, _) if wall_ms <= input.clock.now().wall_ms => {
             Verdict::warning(subject(plan), "its time is past: it is carried out at once", FIX)
         }
         (trigger, _) => Verdict::good(subject(plan), format!("due at {trigger}")),

@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ov_sys::RealDisk;
-use ov_types::{Origin, PlanId, Trigger};
+use ov_sys::{RealDisk, SimClock};
+use ov_types::{Moment, Origin, PlanId, Trigger};
 
 use super::*;
 
@@ -105,7 +105,7 @@ impl Home {
             shape: &self.shape,
             layout: Layout::of_home(self.folder.path()),
             depth,
-            now: Moment { monotonic_ms: 0, wall_ms: 1_000 },
+            clock: &SimClock::new(Moment { monotonic_ms: 0, wall_ms: 1_000 }),
             plan: Some(&self.plan),
             release: None,
             plans: &self.plans,
@@ -374,7 +374,7 @@ fn a_machine_that_tells_nothing_forbids_nothing() {
         shape: &home.shape,
         layout: Layout::of_home(Path::new("/nowhere")),
         depth: Depth::Full,
-        now: Moment::default(),
+        clock: &SimClock::new(Moment::default()),
         plan: None,
         release: None,
         plans: &[],

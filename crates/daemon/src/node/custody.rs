@@ -15,8 +15,7 @@ impl Keeper {
     /// Why main must not run, if the machine or its clocks are not those that they were. Else that is noted, now and
     /// then.
     pub(super) fn doubt_about_custody(&self) -> Option<String> {
-        let (signed, now) = (self.recorded_sign_state(), self.clock.now());
-        match custody::check(&*self.disk, &self.shape, &self.here, signed, now) {
+        match custody::check(&*self.disk, &self.shape, &self.here, self.recorded_sign_state(), &*self.clock) {
             Err(problem) => Some(told(&problem)),
             Ok(is_due) => {
                 if is_due {

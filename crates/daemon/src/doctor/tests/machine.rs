@@ -67,7 +67,7 @@ fn on(disk: &SimDisk, home: &Home, id: &str) -> Severity {
         shape: &home.shape,
         layout: Layout::of_home(home.folder.path()),
         depth: Depth::Full,
-        now: Moment::default(),
+        clock: &SimClock::new(Moment::default()),
         plan: None,
         release: None,
         plans: &[],
