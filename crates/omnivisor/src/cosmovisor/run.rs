@@ -38,7 +38,7 @@ pub(super) fn run(words: &[String]) -> Result<(), Complaint> {
     if errand.is_tool()? {
         return tool::run(&errand, &program);
     }
-    node::run(errand)
+    node::run(&errand)
 }
 
 impl Errand {

@@ -34,7 +34,7 @@ impl ShapeSource for DropIn {
     }
 }
 
-pub(super) fn run(errand: Errand) -> Result<(), Complaint> {
+pub(super) fn run(errand: &Errand) -> Result<(), Complaint> {
     let log = errand.log();
     voice::speak(&log);
     let layout = scene::layout(&errand.settings);

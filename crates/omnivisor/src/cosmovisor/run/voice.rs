@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use ov_chains::cosmos::Settings;
-use ov_release::Layout;
+use ov_release::{CurrentRelease, Layout};
 use ov_sys::RealDisk;
 use ov_types::{Direction, EventKind, ExitStatus, Importance, Step};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
@@ -37,7 +37,9 @@ impl Voice {
     pub(super) fn hear(&self, kind: &EventKind) {
         match kind {
             EventKind::UnitStarted { .. } => {
-                if let Some(release) = ov_release::current(&RealDisk, &self.layout).ok().and_then(|it| it.release()) {
+                if let Some(release) =
+                    ov_release::current(&RealDisk, &self.layout).ok().and_then(CurrentRelease::release)
+                {
                     let program = self.layout.directory(&release).join("bin").join(&self.settings.name);
                     running_app(&self.log, &program, &self.arguments);
                 }
