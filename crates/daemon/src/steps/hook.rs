@@ -20,8 +20,6 @@ const OUTPUT_BYTES_MAX: usize = 16 * 1024;
 
 /// How long killed processes may take to be gone.
 const END_MS_MAX: u64 = 10_000;
-/// Between two runs of a hook that wants to be run again.
-const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const SIGKILL: i32 = 9;
 
 /// What a hook is for: its name in our state, and in problems.
@@ -59,7 +57,7 @@ pub(super) fn carry_out(shop: &Workshop, call: &StepCall, hook: &Hook, purpose: 
         runs += 1;
         match judge(hook, &output, runs) {
             Said::Done(note) => return Ok(StepFacts::noted(note)),
-            Said::Again => std::thread::sleep(AGAIN_AFTER),
+            Said::Again => {}
             Said::Failed(cause, lasting) => return Err(Problem { lasting, ..failed(cause) }),
         }
     }
