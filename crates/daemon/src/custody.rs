@@ -11,7 +11,9 @@ use ov_vault::{SignState, VaultError};
 /// So old a note may become while the key is in use.
 const NOTE_AGE_MS_MAX: u64 = 60_000;
 
-/// Looks at the note, and only then at the clock: another thread may write the note meanwhile. `Ok(true)`: it is time to write a new one. Nothing is in doubt for a node without a validator.
+/// Looks at the note, and only then at the clock: another thread may write the note meanwhile. `Ok(true)`: it is time to
+/// write a new one. Nothing is in doubt for a node without a validator, nor for a key that has not signed anything yet:
+/// many a node has one and is no validator.
 pub(crate) fn check(
     disk: &dyn Disk,
     shape: &NodeShape,
@@ -19,15 +21,18 @@ pub(crate) fn check(
     signed: Option<SignState>,
     clock: &dyn Clock,
 ) -> Result<bool, Problem> {
-    if shape.signer.is_none() {
-        return Ok(false);
-    }
+    let Some(signer) = &shape.signer else { return Ok(false) };
+    let has_signed = signer.sign_state.as_ref().is_none_or(|path| {
+        let on_disk = ov_vault::sign_state::read(disk, path).ok().and_then(|found| found.state());
+        signed.max(on_disk) > Some(SignState::default())
+    });
     let noted = custody::read(disk, &shape.layout.custody()).map_err(|error| unreadable(shape, &error))?;
+    let now = clock.now();
     match noted {
-        None if signed.is_some() => Err(doubt(shape, &CustodyProblem::Lost)),
+        None if signed > Some(SignState::default()) => Err(doubt(shape, &CustodyProblem::Lost)),
         None => Ok(true),
+        Some(noted) if !has_signed => Ok(noted.machine != *here || now.since_ms(noted.at) >= NOTE_AGE_MS_MAX),
         Some(noted) => {
-            let now = clock.now();
             noted.check(here, now).map_err(|problem| doubt(shape, &problem))?;
             let is_of_this_boot = noted.machine == *here;
             Ok(!is_of_this_boot || now.since_ms(noted.at) >= NOTE_AGE_MS_MAX)

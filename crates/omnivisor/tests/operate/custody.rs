@@ -162,6 +162,34 @@ fn a_validator_that_is_found_running_on_a_machine_that_changed_is_stopped() {
 }
 
 #[test]
+fn a_key_that_never_signed_goes_where_it_is_brought() {
+    // As a full node has it: a key, and a state that says that nothing was signed.
+    let mut node = TestNode::new(std::path::Path::new(super::support::PROGRAM), &[], VALIDATOR);
+    node.start_with(&fakenode::Profile::new("v1"));
+    for (path, text) in [
+        ("config/priv_validator_key.json", "{}"),
+        ("data/priv_validator_state.json", r#"{"height":"0","round":0,"step":0}"#),
+    ] {
+        let path = node.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    for machine in ["the-first-machine", "the-second-machine"] {
+        on_machine(&mut node, machine);
+        node.start();
+        let _ = node.wait_for_up("main");
+        assert!(node.stop().status.success());
+        shift_noted_clock(&node, STEP_MS);
+    }
+    // Once it has signed, it stays where it is.
+    fs::write(node.path("data/priv_validator_state.json"), r#"{"height":"7","round":0,"step":3}"#).unwrap();
+    node.start();
+    says(&held(&node), &["OV-SGN-005"]);
+    node.stop();
+}
+
+#[test]
 fn a_node_that_signs_nothing_goes_where_it_is_brought() {
     let mut node = running(&[], "");
     let _ = node.stop();
