@@ -131,8 +131,8 @@ fn shim_and_daemon_killed_at_once_still_never_make_two_mains() {
     let pid = node.wait_for_up("main");
     node.wait_for_height(1);
     let (shim, daemon) = (parent_of(pid), node.daemon_pid());
-    // At once: one command.
-    let both = std::process::Command::new("kill").args(["-KILL", &shim.to_string(), &daemon.to_string()]).status();
+    // At once: one command, and the daemon first, which would see to what the shim left.
+    let both = std::process::Command::new("kill").args(["-KILL", &daemon.to_string(), &shim.to_string()]).status();
     assert!(both.unwrap().success());
     node.wait_for_exit();
     let height = node.height().unwrap();
@@ -147,7 +147,7 @@ fn shim_daemon_and_main_killed_at_once_are_started_again() {
     let mut node = started("", &[], "");
     let pid = node.wait_for_up("main");
     node.wait_for_height(1);
-    let all = [parent_of(pid), node.daemon_pid(), pid].map(|pid| pid.to_string());
+    let all = [node.daemon_pid(), parent_of(pid), pid].map(|pid| pid.to_string());
     assert!(std::process::Command::new("kill").arg("-KILL").args(&all).status().unwrap().success());
     node.wait_for_exit();
     wait_until("main to be gone", || !is_alive(pid));

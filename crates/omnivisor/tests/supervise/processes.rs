@@ -206,9 +206,9 @@ fn the_cgroups_that_killed_shims_left_are_removed_by_the_next_daemon() {
         own.map(|own| mount.join(own))
     };
     let groups = [pids[0], child].map(|pid| wait_for("its cgroup", || group_of(pid)));
-    // At once, or the daemon would have them launched again.
+    // The daemon first, or it would end what is left at once.
     let [first, second] = pids.map(parent_of);
-    let all = [first, second, node.daemon_pid(), pids[0], pids[1]].map(|pid| pid.to_string());
+    let all = [node.daemon_pid(), first, second, pids[0], pids[1]].map(|pid| pid.to_string());
     assert!(Command::new("kill").arg("-KILL").args(&all).status().unwrap().success());
     node.wait_for_exit();
     wait_until("both to be gone", || pids.into_iter().all(|pid| !is_alive(pid)));
