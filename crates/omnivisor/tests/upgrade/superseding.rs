@@ -149,7 +149,10 @@ fn the_data_of_a_held_node_can_be_given_back_to_the_release_before() {
     assert_eq!(node.wait_for_end(held), Outcome::Superseded);
     let problem = wait_for_problem(&node, back);
     assert_eq!(problem.code, "OV-UPG-031", "v1 cannot read the data: {problem:?}");
-    let output = node.omnivisor(&["snapshot", "restore", "upgrade-1-v2", "--confirm", &node.status().node]);
+    let snapshots = node.client().snapshots().unwrap();
+    let height = snapshots.iter().find(|it| it.id.as_str() == "upgrade-1-v2").unwrap().height.unwrap().to_string();
+    let confirm = ["--confirm", &node.status().node, "--height", &height];
+    let output = node.omnivisor(&[&["snapshot", "restore", "upgrade-1-v2"], &confirm[..]].concat());
     assert!(output.status.success(), "{output:?}");
     assert_eq!(node.wait_for_end(back), Outcome::Committed);
     assert_eq!((node.current().as_str(), makers(&node)), ("v1", vec!["v1".to_owned()]));
