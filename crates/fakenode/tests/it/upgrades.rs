@@ -1,6 +1,6 @@
 //! Halts, plan files, and which version may make which block.
 
-use crate::stage::{Stage, wait_for};
+use crate::stage::{Stage, text, wait_for};
 use fakenode::lifecycle::Step;
 use fakenode::{Profile, VersionSpan};
 use serde_json::{Value, json};
@@ -137,4 +137,20 @@ fn a_version_can_end_at_a_height_without_a_plan() {
     node.stop();
     assert_eq!(stage.assert_ok().last_height, 4);
     assert!(plan(&stage).is_none());
+}
+
+#[test]
+fn the_command_before_an_upgrade_ends_as_told_or_does_not_exist() {
+    let mut stage = Stage::new();
+    fs::create_dir(stage.home()).unwrap();
+    let line = format!("pre-upgrade --home {}", stage.home().display());
+    stage.switch_to(&v1());
+    let output = stage.run(&line);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("unknown command \"pre-upgrade\""));
+    stage.switch_to(&v2().with("pre_upgrade", vec!["31", "0"]));
+    for code in [31, 0, 0] {
+        assert_eq!(stage.run(&line).status.code(), Some(code));
+    }
+    assert_eq!(fs::read_to_string(stage.home().join("pre-upgrades")).unwrap(), "v2\nv2\nv2\n");
 }
