@@ -237,8 +237,9 @@ fn finish_earlier_try(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> R
     // A pending file that does not parse was never synced, so the rename that follows it never happened.
     let Ok(Some(provenance)) = provenance::read(disk, &pending) else { return Ok(()) };
     if differences(disk, &directory, &provenance.entries, Thoroughness::Facts)?.is_empty() {
-        // One that does may not have been either: whoever wrote it may have been killed, and not the machine.
-        disk.sync_file(&pending).at("sync", &pending)?;
+        // One that does, and its tree, may not have been either: whoever wrote it may have been killed, and not the
+        // machine.
+        disk.sync_file_system(&directory).at("sync", &directory)?;
         commit(disk, &pending, &final_path)?;
     }
     Ok(())

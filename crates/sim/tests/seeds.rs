@@ -36,10 +36,11 @@ fn two_thousand_lives_break_no_law_and_leave_nothing_out() {
 }
 
 /// Lives that broke a law once: 84 stages over an upgrade that turns round, 1400 proves a release by what the one before
-/// it had said, 7466 takes two plans for one release back, 45776 finishes what a killed daemon had not synced.
+/// it had said, 7466 takes two plans for one release back, 45776 and 65368 finish what a killed daemon had
+/// not synced.
 #[test]
 fn what_was_mended_stays_mended() {
-    for seed in [84, 1_400, 7_466, 45_776] {
+    for seed in [84, 1_400, 7_466, 45_776, 65_368] {
         if let Err(failure) = run_seed(seed) {
             panic!("{failure}");
         }
