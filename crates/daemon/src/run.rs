@@ -74,6 +74,11 @@ const TIDY_AFTER: Duration = Duration::from_secs(12);
 type Failure = (Problem, ExitCode);
 
 async fn look_after(options: &RunOptions) -> Result<End, Failure> {
+    // First of all: a unit may run already, and whoever has the daemon end means that unit too.
+    let signals = listen_to_signals().map_err(|error| {
+        let problem = Problem::transient("OV-RUN-001", "start the daemon").because(&error);
+        (problem.state("nothing was started; a unit that runs goes on running"), ExitCode::Failed)
+    })?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
     let shape = options.source.shape(&*disk);
@@ -101,7 +106,7 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
         let _ = closed.await;
     }));
     let terminal = TerminalSettings::of_input();
-    let ended = keep(options, shape, core, (disk, clock), handle, requests, manager).await;
+    let ended = keep(options, shape, core, (disk, clock), (handle, requests), signals, manager).await;
     drop(close);
     tidier.abort();
     // Whoever waits for an answer still gets it.
@@ -131,14 +136,13 @@ async fn keep(
     shape: NodeShape,
     core: Core,
     (disk, clock): (Arc<dyn Disk>, Arc<dyn Clock>),
-    handle: NodeHandle,
-    requests: mpsc::Receiver<crate::request::Request>,
+    (handle, requests): (NodeHandle, mpsc::Receiver<crate::request::Request>),
+    signals: mpsc::Receiver<Signal>,
     manager: ServiceManager,
 ) -> Result<End, Failure> {
     let (messages_in, messages) = mpsc::channel(MESSAGES_MAX);
     let (shims_in, shims) = mpsc::channel(MESSAGES_MAX);
     let (reports_in, reports) = mpsc::channel(MESSAGES_MAX);
-    let signals = listen_to_signals().map_err(|error| cannot("listen to signals for", &shape.layout.home, &error))?;
     let shim = ShimProgram {
         program: options.program.clone(),
         arguments: vec!["shim".into()],

@@ -137,7 +137,13 @@ impl Node {
         status
     }
 
+    /// Sends a signal, once there is somebody to hear it: before, it would only end the drop-in, as kill -9 does.
     pub(super) fn signal(&self, name: &str) {
+        wait_until("the drop-in to listen", || {
+            let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & (1 << 14) != 0)
+        });
         Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
     }
 
