@@ -14,6 +14,7 @@ use ov_types::record::StepFacts;
 use ov_types::{Lasting, Problem};
 
 use super::{Workshop, state_at};
+use crate::units::what_is_signed;
 
 /// How much of what a hook prints is kept.
 const OUTPUT_BYTES_MAX: usize = 16 * 1024;
@@ -56,11 +57,24 @@ pub(super) fn carry_out(shop: &Workshop, call: &StepCall, hook: &Hook, purpose: 
         let output = run(&program).map_err(|error| failed(error.to_string()))?;
         runs += 1;
         match judge(hook, &output, runs) {
-            Said::Done(note) => return Ok(StepFacts::noted(note)),
+            Said::Done(note) => {
+                check_what_is_signed(shop, call)?;
+                return Ok(StepFacts::noted(note));
+            }
             Said::Again => {}
             Said::Failed(cause, lasting) => return Err(Problem { lasting, ..failed(cause) }),
         }
     }
+}
+
+/// What a validator has signed is not the hook's to forget, nor is its key.
+fn check_what_is_signed(shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
+    what_is_signed(&*shop.disk, &shop.shape, shop.recorded_sign_state).map(drop).map_err(|problem| {
+        Problem::permanent("OV-UPG-026", "have the hook leave what the validator has signed")
+            .cause(format!("after the hook it failed to {problem}"))
+            .state(state_at(call))
+            .hint("take out of the hook whatever resets the sign state or the key; both are in the data as it was kept")
+    })
 }
 
 /// What one run of a hook came to.

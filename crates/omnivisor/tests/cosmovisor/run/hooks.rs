@@ -42,6 +42,24 @@ fn a_script_that_fails_keeps_the_node_from_being_switched_until_it_is_mended() {
     assert_eq!(node.launched(), ["v1", "v2"]);
 }
 
+#[test]
+fn a_script_that_takes_the_sign_state_away_is_refused_before_the_switch() {
+    let mut node = Node::halting("v2@100", &["--halt-exit", "2", "--sign"]);
+    node.set("COSMOVISOR_CUSTOM_PREUPGRADE", "prepare.sh");
+    node.stage("v2");
+    script(&node, "mv data/priv_validator_state.json taken.json");
+    // Its first start makes the key; from the second on the node is known for a validator.
+    node.start();
+    node.wait_for_height(5);
+    assert!(node.stop().success());
+    node.start();
+    node.wait_for_line("have the hook leave what the validator has signed");
+    assert_eq!((node.current().as_str(), node.is_running()), ("genesis", true));
+    // It ends as its node did, which halted with 2.
+    assert_eq!(node.stop().code(), Some(1));
+    assert_eq!(node.launched(), ["v1", "v1"]);
+}
+
 /// The runs of `pre-upgrade`, once the upgrade is carried out.
 fn with_codes(codes: &[&str], retries: &str) -> Node {
     let mut node = Node::new("v2@40");
