@@ -2,21 +2,12 @@
 
 use std::fmt::Write;
 
-use sha2::{Digest, Sha256};
-
-const BLOCK_BYTES: usize = 64;
+use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 
 /// The signature of `message`, in hexadecimal.
 pub(super) fn sign(secret: &[u8], message: &[u8]) -> String {
-    let mut key = [0_u8; BLOCK_BYTES];
-    if secret.len() > BLOCK_BYTES {
-        key[..32].copy_from_slice(&Sha256::digest(secret));
-    } else {
-        key[..secret.len()].copy_from_slice(secret);
-    }
-    let inner = Sha256::new().chain_update(key.map(|byte| byte ^ 0x36)).chain_update(message).finalize();
-    let outer = Sha256::new().chain_update(key.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize();
-    outer.iter().fold(String::new(), |mut text, byte| {
+    let signature = hmac::sign(&Key::new(HMAC_SHA256, secret), message);
+    signature.as_ref().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

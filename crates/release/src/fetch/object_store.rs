@@ -6,12 +6,12 @@
 
 use std::fmt::{self, Write};
 
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::address::{Address, Place};
 
-const BLOCK_BYTES: usize = 64;
 /// Nothing is sent, and that is signed too.
 const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -133,7 +133,7 @@ fn sign(
     let scope = format!("{date}/{region}/s3/aws4_request");
     let message = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hexadecimal(&Sha256::digest(request.as_bytes())));
     let begin = format!("AWS4{}", keys.secret).into_bytes();
-    let key = [date, region, "s3", "aws4_request"].iter().fold(begin, |key, part| hmac(&key, part.as_bytes()).to_vec());
+    let key = [date, region, "s3", "aws4_request"].iter().fold(begin, |key, part| hmac(&key, part.as_bytes()));
     let signature = hexadecimal(&hmac(&key, message.as_bytes()));
     let credential = format!("{}/{scope}", keys.id);
     headers.push((
@@ -168,16 +168,8 @@ fn query_of(url: &Url) -> String {
     pairs.join("&")
 }
 
-/// HMAC-SHA256 (RFC 2104).
-fn hmac(secret: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut key = [0_u8; BLOCK_BYTES];
-    if secret.len() > BLOCK_BYTES {
-        key[..32].copy_from_slice(&Sha256::digest(secret));
-    } else {
-        key[..secret.len()].copy_from_slice(secret);
-    }
-    let inner = Sha256::new().chain_update(key.map(|byte| byte ^ 0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(key.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
+fn hmac(secret: &[u8], message: &[u8]) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(HMAC_SHA256, secret), message).as_ref().to_vec()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
