@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use ov_sys::disk::{Disk, Facts, Kind};
+use ov_sys::durable;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, Hasher};
@@ -17,8 +18,6 @@ use crate::error::{At, ReleaseError};
 const DEPTH_MAX: usize = 64;
 /// How many names a release may hold.
 pub(crate) const ENTRIES_MAX: usize = 200_000;
-/// How many links a path may lead through.
-const LINKS_MAX: usize = 40;
 
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -96,23 +95,17 @@ pub(crate) fn is_inside(path: &Path) -> bool {
 
 /// Follows `path` while it is a link; the name it ends at may be missing.
 pub(crate) fn resolve(disk: &dyn Disk, path: &Path) -> Result<PathBuf, ReleaseError> {
-    let mut at = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        match disk.facts(&at).at("look at", &at)? {
-            Some(facts) if facts.kind == Kind::Link => {
-                let text = disk.read_link(&at).at("read the link", &at)?;
-                at = at.parent().unwrap_or(Path::new("/")).join(text);
-            }
-            _ => return Ok(at),
-        }
-    }
-    Err(ReleaseError::Unfit { path: path.to_owned(), why: "it leads through too many links" })
+    end_of(disk, path).map(|(end, _)| end)
 }
 
 /// Facts about what `path` leads to, links followed.
 pub(crate) fn facts_followed(disk: &dyn Disk, path: &Path) -> Result<Option<Facts>, ReleaseError> {
-    let end = resolve(disk, path)?;
-    disk.facts(&end).at("look at", &end)
+    end_of(disk, path).map(|(_, facts)| facts)
+}
+
+fn end_of(disk: &dyn Disk, path: &Path) -> Result<(PathBuf, Option<Facts>), ReleaseError> {
+    let circle = || ReleaseError::Unfit { path: path.to_owned(), why: "it leads through too many links" };
+    durable::resolve(disk, path).at("look at", path)?.ok_or_else(circle)
 }
 
 /// Everything below `root`, sorted by path.

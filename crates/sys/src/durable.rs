@@ -15,16 +15,16 @@ pub const TREE_DEPTH_MAX: usize = 128;
 
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
-/// So many links are followed.
-const LINKS_MAX: usize = 16;
+/// So many links in a row are followed, as the kernel does.
+const LINKS_MAX: usize = 40;
 
 /// Whether the name is taken, by anything, also by a link that leads nowhere.
 pub fn exists(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     Ok(disk.facts(path)?.is_some())
 }
 
-/// Facts about what a name leads to, through links. `None` when nothing is there, or when the links lead in a circle.
-pub fn followed(disk: &dyn Disk, path: &Path) -> io::Result<Option<Facts>> {
+/// Where a name leads to, through links, and what is there, if anything. `None` when the links lead in a circle.
+pub fn resolve(disk: &dyn Disk, path: &Path) -> io::Result<Option<(PathBuf, Option<Facts>)>> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
         match disk.facts(&path)? {
@@ -32,10 +32,15 @@ pub fn followed(disk: &dyn Disk, path: &Path) -> io::Result<Option<Facts>> {
                 let text = disk.read_link(&path)?;
                 path = path.parent().map_or_else(|| text.clone(), |folder| folder.join(&text));
             }
-            facts => return Ok(facts),
+            facts => return Ok(Some((path, facts))),
         }
     }
     Ok(None)
+}
+
+/// Facts about what a name leads to, through links. `None` when nothing is there, or when the links lead in a circle.
+pub fn followed(disk: &dyn Disk, path: &Path) -> io::Result<Option<Facts>> {
+    Ok(resolve(disk, path)?.and_then(|(_, facts)| facts))
 }
 
 /// Gives `path` these contents in one step: readers see the old or the new ones, never a mixture, and

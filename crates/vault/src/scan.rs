@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use ov_sys::disk::{Disk, Facts, Kind};
+use ov_sys::durable;
 
 use crate::error::{At, VaultError};
 use crate::rules::DataRules;
 
 /// How deep a data directory may be nested.
 const DEPTH_MAX: usize = 100;
-/// How many links lead to a data directory at most.
-const LINKS_MAX: usize = 40;
 
 /// One name in a data directory.
 #[derive(Debug, Clone)]
@@ -33,20 +32,13 @@ pub(crate) struct Scan {
 
 /// Follows `path` while it is a link, to the directory it means; that may be missing.
 pub(crate) fn resolve(disk: &dyn Disk, path: &Path) -> Result<(PathBuf, Option<Facts>), VaultError> {
-    let mut at = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        match disk.facts(&at).at("look at", &at)? {
-            Some(facts) if facts.kind == Kind::Link => {
-                let text = disk.read_link(&at).at("read the link", &at)?;
-                at = at.parent().unwrap_or(Path::new("/")).join(text);
-            }
-            Some(facts) if facts.kind != Kind::Directory => {
-                return Err(VaultError::Unfit { path: at, why: "it is not a directory" });
-            }
-            facts => return Ok((at, facts)),
+    match durable::resolve(disk, path).at("look at", path)? {
+        None => Err(VaultError::Unfit { path: path.to_owned(), why: "it leads through too many links" }),
+        Some((end, Some(facts))) if facts.kind != Kind::Directory => {
+            Err(VaultError::Unfit { path: end, why: "it is not a directory" })
         }
+        Some(found) => Ok(found),
     }
-    Err(VaultError::Unfit { path: path.to_owned(), why: "it leads through too many links" })
 }
 
 /// Walks a data directory. Links are not followed. `foreign` is a directory that must not lie in it.

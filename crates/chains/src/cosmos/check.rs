@@ -5,13 +5,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ov_sys::Disk;
 use ov_sys::disk::{Facts, Kind};
+use ov_sys::{Disk, durable};
 
 use super::settings::{BACKUP_DIR, HOME, NAME, Settings};
-
-/// Links in a row that are followed, as the kernel does.
-const LINKS_MAX: usize = 40;
 
 /// What is wrong with the name and the home, without a look at the disk: all that `init` needs.
 pub fn names(settings: &Settings) -> Vec<String> {
@@ -72,16 +69,8 @@ fn directory(disk: &dyn Disk, path: &Path) -> Result<bool, String> {
 
 /// What a path leads to, links followed: where that is, and the facts about it. `None` when nothing is there.
 pub fn followed(disk: &dyn Disk, path: &Path) -> io::Result<Option<(PathBuf, Facts)>> {
-    let mut at = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        match disk.facts(&at)? {
-            None => return Ok(None),
-            Some(facts) if facts.kind == Kind::Link => {
-                let text = disk.read_link(&at)?;
-                at = at.parent().unwrap_or(Path::new("/")).join(text);
-            }
-            Some(facts) => return Ok(Some((at, facts))),
-        }
+    match durable::resolve(disk, path)? {
+        Some((end, facts)) => Ok(facts.map(|facts| (end, facts))),
+        None => Err(io::Error::new(io::ErrorKind::InvalidInput, "too many levels of symbolic links")),
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "too many levels of symbolic links"))
 }
