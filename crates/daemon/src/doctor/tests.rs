@@ -365,23 +365,29 @@ fn numbers_of_the_system_are_understood() {
     assert_eq!(host::memory_field(text, "HugePages_Total"), None);
 }
 
-#[test]
-fn a_machine_that_tells_nothing_forbids_nothing() {
-    let home = Home::new();
-    let disk = ov_sys::SimDisk::new(1);
-    let input = DoctorInput {
-        disk: &disk,
+/// The node of a home on a machine that is made up.
+fn on_machine<'a>(disk: &'a ov_sys::SimDisk, home: &'a Home, clock: &'a SimClock, layout: Layout) -> DoctorInput<'a> {
+    DoctorInput {
+        disk,
         shape: &home.shape,
-        layout: Layout::of_home(Path::new("/nowhere")),
+        layout,
         depth: Depth::Full,
-        clock: &SimClock::new(Moment::default()),
+        clock,
         plan: None,
         release: None,
         plans: &[],
         height: None,
         recorded_sign_state: None,
         own: &[],
-    };
+    }
+}
+
+#[test]
+fn a_machine_that_tells_nothing_forbids_nothing() {
+    let home = Home::new();
+    let disk = ov_sys::SimDisk::new(1);
+    let clock = SimClock::new(Moment::default());
+    let input = on_machine(&disk, &home, &clock, Layout::of_home(Path::new("/nowhere")));
     let errors: Vec<_> = examine(&input)
         .into_iter()
         .filter(|finding| finding.severity == Severity::Error && !finding.id.starts_with("config."))

@@ -62,19 +62,8 @@ fn plant(disk: &SimDisk, path: &Path, bytes: &[u8]) {
 
 /// What is found on a machine that is made up, with the node of a home.
 fn on(disk: &SimDisk, home: &Home, id: &str) -> Severity {
-    let input = DoctorInput {
-        disk,
-        shape: &home.shape,
-        layout: Layout::of_home(home.folder.path()),
-        depth: Depth::Full,
-        clock: &SimClock::new(Moment::default()),
-        plan: None,
-        release: None,
-        plans: &[],
-        height: None,
-        recorded_sign_state: None,
-        own: &[],
-    };
+    let clock = SimClock::new(Moment::default());
+    let input = on_machine(disk, home, &clock, Layout::of_home(home.folder.path()));
     let check = CHECKS.iter().find(|check| check.id == id).unwrap();
     (check.look)(&input).into_iter().map(|verdict| verdict.severity).max().unwrap()
 }
