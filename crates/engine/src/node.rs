@@ -225,7 +225,8 @@ impl Node {
             (Phase::Forward { step: Step::Stop, .. } | Phase::Backward { step: Step::Start, .. }, Some(active))
                 if active.in_flight =>
             {
-                bound(self.settings.upgrade.stop_within_ms)
+                let is_down = self.units.values().all(Unit::is_down);
+                if is_down { Some(self.rested_at_ms(active)) } else { bound(self.settings.upgrade.stop_within_ms) }
             }
             (Phase::Forward { step: Step::Start, .. } | Phase::Backward { step: Step::Stop, .. }, Some(active))
                 if active.in_flight =>

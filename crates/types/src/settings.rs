@@ -162,6 +162,10 @@ pub struct UpgradeRules {
     pub relaunch: bool,
     /// All units must be down this long after they were told to stop.
     pub stop_within_ms: u64,
+    /// Main must have been down for this long before anything is done with its data: for what it leaves behind outside
+    /// of its own processes.
+    #[serde(default)]
+    pub rest_ms: u64,
     /// The new release must run this long after the switch.
     pub start_within_ms: u64,
     /// The main process may end this often while it is being proven.

@@ -180,6 +180,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeCon
             migrate: true,
             relaunch: settings.restart_after_upgrade,
             stop_within_ms: grace_ms.saturating_add(60_000),
+            rest_ms: settings.restart_delay.ms(),
             start_within_ms: 600_000,
             prove_exits_max: 2,
             retry_first_ms: 2_000,

@@ -24,6 +24,7 @@ pub(crate) fn settings() -> EngineSettings {
             migrate: true,
             relaunch: true,
             stop_within_ms: 120_000,
+            rest_ms: 0,
             start_within_ms: 60_000,
             prove_exits_max: 2,
             retry_first_ms: 200,
@@ -313,6 +314,23 @@ fn a_halted_node_is_not_launched_with_the_old_release() {
     world.run(100);
     assert_eq!(world.outcome(), Some(Outcome::Committed));
     assert_eq!(world.last_run.0, before.0 + 1);
+}
+
+#[test]
+fn data_is_left_alone_until_main_was_down_for_as_long_as_is_wanted() {
+    let rest_ms = 5_000;
+    let rested = |upgrade: UpgradeRules| EngineSettings { upgrade: UpgradeRules { rest_ms, ..upgrade }, ..settings() };
+    let mut world = World::with(rested(settings().upgrade));
+    world.end_main(Some(ExitStatus::Code(2)));
+    let ended_ms = world.now.monotonic_ms;
+    world.give(Input::PlanSeen(wish("v2", Trigger::Halt { height: Height(5) }, FailurePolicy::Hold)));
+    world.run(200);
+    assert_eq!(world.outcome(), Some(Outcome::Committed));
+    let kept = world.journal.iter().find_map(|record| match record {
+        Record::StepStarted { step: Step::Keep, at, .. } => Some(at.monotonic_ms),
+        _ => None,
+    });
+    assert_eq!(kept, Some(ended_ms + rest_ms));
 }
 
 #[test]

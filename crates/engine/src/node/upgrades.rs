@@ -187,6 +187,9 @@ impl Node {
             matches!((step, direction), (Step::Start, Direction::Forward) | (Step::Stop, Direction::Backward));
         if goes_down {
             if self.units.values().all(Unit::is_down) {
+                if self.now.monotonic_ms < self.rested_at_ms(active) {
+                    return;
+                }
                 // Blocks may have come since the recheck; what comes from here on is not of the old release.
                 let height = self.height.map(|(height, _)| height).filter(|_| direction == Direction::Forward);
                 self.finish_step(id, step, direction, StepFacts { height, ..StepFacts::default() });
@@ -216,6 +219,12 @@ impl Node {
                 self.fail_step(id, Problem::transient("OV-UPG-030", "start the units in time").cause(cause));
             }
         }
+    }
+
+    /// When main, which is down, has been so for long enough.
+    pub(super) fn rested_at_ms(&self, stopping: &Active) -> u64 {
+        let down_ms = self.main_ended.map_or(stopping.began_ms, |ended| ended.monotonic_ms);
+        down_ms.saturating_add(self.settings.upgrade.rest_ms)
     }
 
     pub(super) fn gap_facts(&self, direction: Direction) -> StepFacts {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use fakenode::Profile;
+use fakenode::lifecycle::{self, Step};
 
 use super::node::Node;
 
@@ -147,4 +148,21 @@ fn whenever_the_daemon_is_killed_the_upgrade_is_carried_out_once() {
     assert!(node.stop().success());
     assert_eq!(node.blocks_before_last(), ["v1@59"]);
     assert_eq!(node.current(), "upgrades/v2");
+}
+
+#[test]
+fn the_restart_delay_passes_between_the_end_of_the_old_program_and_the_new_one() {
+    let mut node = Node::new("v2@40");
+    node.set("DAEMON_RESTART_DELAY", "1500ms");
+    node.stage("v2");
+    node.start();
+    node.wait_for_height(50);
+    assert!(node.stop().success());
+    let lives = lifecycle::read(&node.path("")).unwrap();
+    let moment = |step: Step, version: &str| {
+        lives.iter().find(|life| life.step == step && life.version == version).unwrap().monotonic_ns
+    };
+    let gap_ms = (moment(Step::Exec, "v2") - moment(Step::Halted, "v1")) / 1_000_000;
+    assert!(gap_ms >= 1_500, "{gap_ms} ms");
+    assert_eq!(node.launched(), ["v1", "v2"]);
 }
