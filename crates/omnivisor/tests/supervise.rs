@@ -1,12 +1,6 @@
 //! Supervision, end to end: the real program, real processes, a real disk.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that cannot go on fails, and one that is skipped says so"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod supervise {
     mod common;

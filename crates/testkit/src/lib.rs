@@ -8,14 +8,19 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a test that cannot go on fails"
 )]
 
+mod mount;
 mod node;
 mod processes;
+mod terminal;
 
+pub use mount::Mount;
 pub use node::{DaemonExit, TestNode};
 pub use processes::{children_of, is_alive, marked_processes, start_ticks};
+pub use terminal::Terminal;
 
 use std::time::{Duration, Instant};
 

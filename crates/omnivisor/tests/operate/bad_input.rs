@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fakenode::Profile;
-use ov_testkit::{TestNode, is_alive, wait_until};
+use ov_testkit::{Mount, TestNode, is_alive, wait_until};
 use ov_types::api::PlanPhase;
 use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, Trigger};
@@ -269,7 +269,7 @@ fn a_home_that_cannot_be_written_is_refused_with_what_to_do() {
         let node = TestNode::bare(Path::new(PROGRAM));
         let home = node.path("home");
         fs::create_dir(&home).unwrap();
-        let Some(mount) = super::disk_full::Mount::tmpfs(&home, "size=1g") else { return };
+        let Some(mount) = Mount::tmpfs(&home, "size=1g") else { return };
         let text = node.configuration(&[], "");
         fs::write(home.join("omnivisor.toml"), text).unwrap();
         Profile::new("v1").install(&home.join("releases/v1"), Path::new(PROGRAM)).unwrap();

@@ -7,10 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use fakenode::Profile;
-use ov_testkit::{TestNode, wait_until};
+use ov_testkit::{Mount, TestNode, wait_until};
 use serde_json::Value;
 
-use super::disk_full::Mount;
 use super::support::{PROGRAM, ask, is_root, running, says};
 
 /// A node that is set up and not started.

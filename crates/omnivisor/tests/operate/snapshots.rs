@@ -6,12 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use fakenode::Profile;
-use ov_testkit::{TestNode, wait_until};
+use ov_testkit::{Mount, TestNode, wait_until};
 use ov_types::api::PlanPhase;
 use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, Step, Trigger};
 
-use super::disk_full::Mount;
 use super::support::{PROGRAM, ask, ask_json, ask_well, running, says};
 
 fn names(node: &TestNode) -> Vec<String> {

@@ -129,31 +129,6 @@ fn own_user() -> u32 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// A small file system in memory, unmounted when dropped. `None`, told, where we may not mount.
-pub(super) struct Mounted<'a>(&'a Path);
-
-impl<'a> Mounted<'a> {
-    pub(super) fn tmpfs(place: &'a Path, options: &str) -> Option<Self> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(place).output();
-        if mounted.is_ok_and(|done| done.status.success()) {
-            return Some(Self(place));
-        }
-        println!("skipped: needs the right to mount a tmpfs");
-        None
-    }
-
-    pub(super) fn remount(&self, options: &str) {
-        let done = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.0).status().unwrap();
-        assert!(done.success(), "{} cannot be mounted {options}", self.0.display());
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
 /// Whether a rotated log file was compressed.
 pub(super) fn is_compressed(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "gz")

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use fakenode::Profile;
-use ov_testkit::{TestNode, is_alive, wait_for};
+use ov_testkit::{Mount, TestNode, is_alive, wait_for};
 use ov_types::UnitState;
 
-use super::common::{Mounted, PROGRAM, kill, laid_out};
+use super::common::{PROGRAM, kill, laid_out};
 
 /// An `omnivisor` command for another home than the test node's own.
 fn omnivisor(home: &Path, args: &[&str]) -> Command {
@@ -64,7 +64,7 @@ fn a_home_on_another_file_system_works() {
     let node = laid_out("", &[], "");
     let home = node.path("elsewhere");
     fs::create_dir(&home).unwrap();
-    let Some(_mounted) = Mounted::tmpfs(&home, "size=256m") else { return };
+    let Some(_mounted) = Mount::tmpfs(&home, "size=256m") else { return };
     lay_out_in(&node, &home);
     lives_in(&home);
 }
@@ -74,7 +74,7 @@ fn a_read_only_home_is_refused_clearly_and_nothing_is_started() {
     let node = laid_out("", &[], "");
     let home = node.path("elsewhere");
     fs::create_dir(&home).unwrap();
-    let Some(mounted) = Mounted::tmpfs(&home, "size=256m") else { return };
+    let Some(mounted) = Mount::tmpfs(&home, "size=256m") else { return };
     lay_out_in(&node, &home);
     mounted.remount("ro");
     let refused = omnivisor(&home, &["run"]).output().unwrap();

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use fakenode::pattern::Checker;
-use ov_testkit::{TestNode, wait_until};
+use ov_testkit::{Mount, TestNode, wait_until};
 use ov_types::{EventKind, UnitState};
 
-use super::common::{Mounted, is_compressed, laid_out, shell, started, wait_for_event, whole_log};
+use super::common::{is_compressed, laid_out, shell, started, wait_for_event, whole_log};
 
 const FLOOD: [&str; 3] = ["--quiet", "--flood-bytes", "2MiB"];
 const FLOOD_BYTES: u64 = 2 << 20;
@@ -121,7 +121,7 @@ fn a_full_disk_for_logs_never_blocks_the_node_and_is_told() {
     let node = laid_out("", &[], "");
     let folder = node.path("logs");
     fs::create_dir(&folder).unwrap();
-    let Some(_mounted) = Mounted::tmpfs(&folder, "size=256k") else { return };
+    let Some(_mounted) = Mount::tmpfs(&folder, "size=256k") else { return };
     let mut node = node;
     let flood = ["--flood-bytes", "4MiB"];
     super::common::configure(&node, "", &flood, "[unit.main.log]\npath = \"{home}/logs/main.log\"\n");

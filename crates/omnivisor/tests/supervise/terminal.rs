@@ -1,54 +1,16 @@
 //! The daemon at a terminal: a unit may be talked to, Ctrl-C is one graceful stop, and the terminal is given back.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::os::fd::AsFd as _;
-use std::process::{Child, Command, Stdio};
+use std::fs;
 
 use fakenode::lifecycle::{Step, read};
-use ov_testkit::{TestNode, marked_processes, wait_for, wait_until};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use ov_testkit::{Terminal, TestNode, marked_processes, wait_for, wait_until};
 
 use super::common::{PROGRAM, laid_out, shell};
 
-/// A shell with job control at a terminal of its own, which carries out a script.
-struct Session {
-    keyboard: File,
-    shell: Child,
-}
-
-impl Session {
-    /// In the script `$OV` stands for the `omnivisor` of this node.
-    fn begin(node: &TestNode, script: &str) -> Self {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&ours).unwrap();
-        unlockpt(&ours).unwrap();
-        let name = ptsname(&ours, Vec::new()).unwrap();
-        let theirs = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let stdio = || Stdio::from(theirs.try_clone().unwrap());
-        let script = script.replace("$OV", &format!("'{PROGRAM}' --home '{}'", node.home().display()));
-        let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait", "sh", "-c", &format!("set -m; cd '{}'; {script}", node.home().display())]);
-        let shell = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
-        let keyboard = File::from(ours);
-        // What is shown has to be taken, or whoever shows it waits.
-        let mut screen = keyboard.try_clone().unwrap();
-        std::thread::spawn(move || while screen.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {});
-        Self { keyboard, shell }
-    }
-
-    fn type_in(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn echoes(&self) -> bool {
-        tcgetattr(self.keyboard.as_fd()).unwrap().local_modes.contains(LocalModes::ECHO)
-    }
-
-    fn end(mut self) {
-        assert!(wait_for("the shell to end", || self.shell.try_wait().unwrap()).success());
-    }
+/// In the script `$OV` stands for the `omnivisor` of this node.
+fn shell_at(node: &TestNode, script: &str) -> Terminal {
+    let program = format!("'{PROGRAM}' --home '{}'", node.home().display());
+    Terminal::shell(node.home(), &script.replace("$OV", &program))
 }
 
 fn text(node: &TestNode, file: &str) -> Option<String> {
@@ -62,7 +24,7 @@ fn a_unit_reads_a_typed_line_and_ctrl_c_is_one_graceful_stop() {
                   echo > listens; while :; do sleep 0.05; done";
     let more = format!("[unit.prompt]\n{}stdin = \"inherit\"\n[unit.prompt.stop]\ngrace = \"9m\"\n", shell(prompt));
     let node = laid_out("stdin = \"inherit\"\noutput = \"inherit\"", &[], &more);
-    let mut session = Session::begin(&node, "$OV run; echo $? > ended; read -r line; echo \"$line\" > read-by-shell");
+    let mut session = shell_at(&node, "$OV run; echo $? > ended; read -r line; echo \"$line\" > read-by-shell");
     node.wait_for_height(1);
     wait_until("the prompt to hide what is typed", || !session.echoes());
     session.type_in("a pass phrase\n");
@@ -74,7 +36,7 @@ fn a_unit_reads_a_typed_line_and_ctrl_c_is_one_graceful_stop() {
     assert!(session.echoes(), "the unit left the terminal changed");
     session.type_in("for the shell\n");
     assert_eq!(wait_for("the shell to read", || text(&node, "read-by-shell")), "for the shell\n");
-    session.end();
+    assert!(session.wait().success());
     assert!(marked_processes(node.home()).is_empty(), "processes are left");
     let steps: Vec<Step> = read(node.home()).unwrap().into_iter().map(|entry| entry.step).collect();
     assert_eq!(steps, [Step::Exec, Step::Started, Step::Stopped]);
@@ -86,11 +48,11 @@ fn a_daemon_in_the_background_takes_no_input_from_whoever_is_in_front() {
     let more = format!("[unit.reader]\n{}stdin = \"inherit\"\n", shell("cat > read; echo > reader-done; sleep 600"));
     let node = laid_out("", &[], &more);
     let script = "$OV run & read -r line; echo \"$line\" > read-by-shell; kill %1; wait %1; echo $? > ended";
-    let mut session = Session::begin(&node, script);
+    let mut session = shell_at(&node, script);
     wait_until("the reader to have read what there is", || node.path("reader-done").exists());
     session.type_in("for the shell\n");
     assert_eq!(wait_for("the shell to read", || text(&node, "read-by-shell")), "for the shell\n");
     assert_eq!(fs::read_to_string(node.path("read")).unwrap(), "");
     assert_eq!(wait_for("the daemon to end", || text(&node, "ended")), "0\n");
-    session.end();
+    assert!(session.wait().success());
 }

@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use ov_testkit::{Terminal, wait_until};
+
 use super::node::Node;
 
 #[test]
@@ -105,4 +107,25 @@ fn a_tool_reads_our_input_and_its_code_is_told() {
     let root = node.path("cosmovisor").canonicalize().unwrap();
     assert!(out.contains(&format!("secret in {}: keys add --cosmovisor-config=x\n", root.display())), "{out}");
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &b"Error: exit status 5\n"[..]));
+}
+
+#[test]
+fn at_a_terminal_the_node_is_talked_to_and_ctrl_c_is_one_graceful_stop() {
+    let node = Node::halting("", &[]);
+    let program = node.path("cosmovisor/genesis/bin/fakenode");
+    std::fs::remove_file(&program).unwrap();
+    let script = "#!/bin/sh\n[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo a terminal\nread -r line; echo \"it read: $line\"\n\
+                  trap 'echo it ends; exit 0' TERM\ntrap 'echo it was interrupted' INT\necho it listens\n\
+                  while :; do sleep 0.05; done\n";
+    std::fs::write(&program, script).unwrap();
+    let home = node.path("");
+    let ours = format!("'{}' cosmovisor run start", env!("CARGO_BIN_EXE_omnivisor"));
+    let script = format!("DAEMON_HOME='{}' DAEMON_NAME=fakenode {ours}; echo \"ended with $?\"", home.display());
+    let mut terminal = Terminal::shell(&home, &script);
+    wait_until("the node to see the terminal", || terminal.shows("a terminal"));
+    terminal.type_in("a pass phrase\n");
+    wait_until("the node to listen", || terminal.shows("it read: a pass phrase") && terminal.shows("it listens"));
+    terminal.type_in("\u{3}");
+    wait_until("the end", || terminal.shows("it ends") && terminal.shows("ended with 0"));
+    assert!(!terminal.shows("it was interrupted"));
 }
