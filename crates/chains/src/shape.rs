@@ -425,6 +425,13 @@ pub struct KeepShape {
     pub format_file: Option<PathBuf>,
 }
 
+impl NodeShape {
+    /// The folder that the data is kept in before a switch.
+    pub fn kept_in(&self) -> &Path {
+        self.keep.outside.as_ref().map_or(&self.layout.snapshots, |(folder, _)| folder)
+    }
+}
+
 /// A program that is run once at a certain moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ov_sys::disk::{Kind, Room};
+use ov_sys::durable;
 use ov_types::{ByteSize, KeepMethod, Span, counted};
 use ov_vault::Globs;
 
@@ -26,9 +27,9 @@ const COPY_WANTED_SECONDS: u64 = 60;
 /// The folders that are written to, and the room on their file systems; each file system once.
 fn rooms(input: &DoctorInput<'_>) -> Vec<(String, io::Result<Room>)> {
     let layout = &input.shape.layout;
-    let mut folders = vec![("state", &layout.state), ("data", &layout.data), ("releases", &layout.releases)];
+    let mut folders = vec![("state", &*layout.state), ("data", &layout.data), ("releases", &layout.releases)];
     if input.shape.engine.upgrade.keep {
-        folders.push(("snapshots", &layout.snapshots));
+        folders.push(("snapshots", input.shape.kept_in()));
     }
     let mut by_device: BTreeMap<u64, (String, io::Result<Room>)> = BTreeMap::new();
     let mut rooms = Vec::new();
@@ -48,7 +49,7 @@ fn rooms(input: &DoctorInput<'_>) -> Vec<(String, io::Result<Room>)> {
 
 /// The file system of a folder, or of the nearest one above it that exists.
 fn device(input: &DoctorInput<'_>, folder: &Path) -> Option<u64> {
-    folder.ancestors().find_map(|at| input.disk.facts(at).ok().flatten()).map(|facts| facts.device)
+    folder.ancestors().find_map(|at| durable::followed(input.disk, at).ok().flatten()).map(|facts| facts.device)
 }
 
 fn each_room(input: &DoctorInput<'_>, judge: fn(&str, &Room) -> Verdict) -> Vec<Verdict> {
@@ -140,7 +141,7 @@ pub(super) fn reflink(input: &DoctorInput<'_>) -> Vec<Verdict> {
 fn try_clone(input: &DoctorInput<'_>) -> Option<io::Result<()>> {
     let file = some_file(input, &input.shape.layout.data)?;
     let is_there = |at: &&Path| matches!(input.disk.facts(at), Ok(Some(_)));
-    let folder = input.shape.layout.snapshots.ancestors().find(is_there)?;
+    let folder = input.shape.kept_in().ancestors().find(is_there)?;
     // Hidden, and hence taken for no snapshot; the same name always, so that a crash leaves one at most.
     let clone = folder.join(".omnivisor-reflink-try");
     let _ = input.disk.remove_file(&clone);
@@ -186,7 +187,7 @@ pub(super) fn snapshot(input: &DoctorInput<'_>) -> Vec<Verdict> {
         Span::from_seconds(seconds).rounded(),
         size(COPY_BYTES_PER_SECOND),
     );
-    let free = input.disk.room(&input.shape.layout.snapshots).map_or(u64::MAX, |room| room.free);
+    let free = input.disk.room(input.shape.kept_in()).map_or(u64::MAX, |room| room.free);
     vec![if copied.saturating_add(FREE_NEEDED_BYTES) > free {
         let message = format!("{message}; only {} are free", size(free));
         Verdict::error(subject, message, "free some room, or take no snapshot for this plan")
@@ -209,7 +210,7 @@ struct Estimate {
 /// `None` when there are too many names.
 fn estimate(input: &DoctorInput<'_>) -> Option<Estimate> {
     let (keep, layout) = (&input.shape.keep, &input.shape.layout);
-    let links = keep.method != KeepMethod::Copy && device(input, &layout.data) == device(input, &layout.snapshots);
+    let links = keep.method != KeepMethod::Copy && device(input, &layout.data) == device(input, input.shape.kept_in());
     let globs = |patterns: &[String]| Globs::new(patterns).unwrap_or_default();
     let (write_once, exclude) = (globs(&keep.write_once), globs(&keep.exclude));
     let mut estimate = Estimate::default();

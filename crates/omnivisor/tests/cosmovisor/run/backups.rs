@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use fakenode::Profile;
+use ov_testkit::Mount;
 
 use super::node::Node;
 
@@ -90,4 +91,21 @@ fn backups_go_where_they_are_wanted_or_are_not_made() {
     node.wait_for_height(40);
     assert!(node.stop().success());
     assert!(backups(&node.path("")).is_empty() && !node.out().contains("backup"));
+}
+
+#[test]
+fn room_for_the_backup_is_looked_for_where_it_goes_before_the_upgrade_is_armed() {
+    let mut node = Node::new("");
+    let folder = node.path("backups");
+    fs::create_dir(&folder).unwrap();
+    let Some(mount) = Mount::tmpfs(&folder, "size=32m") else { return };
+    node.set("DAEMON_DATA_BACKUP_DIR", folder.to_str().unwrap());
+    node.stage("v2");
+    node.write_plan(r#"[{"name":"v2","height":1000000}]"#);
+    fs::rename(node.path("data/upgrade-info.json"), node.path("data/upgrade-info.json.batch")).unwrap();
+    node.start();
+    node.wait_for_line("only 32.0 MiB are free");
+    mount.remount("size=2g");
+    node.wait_for_line("is armed");
+    assert!(node.stop().success());
 }
