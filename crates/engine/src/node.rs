@@ -91,6 +91,8 @@ pub struct UnitView {
     pub launches: u64,
     /// How it ended last.
     pub last_exit: Option<ov_types::ExitStatus>,
+    /// Why its last launch came to nothing.
+    pub not_started: Option<String>,
     /// What its health probe said.
     pub healthy: Option<bool>,
     /// A person wants it up.

@@ -99,6 +99,8 @@ pub(crate) struct Unit {
     pub(crate) run: RunId,
     pub(crate) launches: u64,
     pub(crate) last_exit: Option<ExitStatus>,
+    /// Why its last launch came to nothing.
+    pub(crate) not_started: Option<String>,
     pub(crate) healthy: Option<bool>,
     /// Left down because the policy wants no restart.
     pub(crate) rested: bool,
@@ -126,6 +128,7 @@ impl Unit {
             run: RunId(0),
             launches: 0,
             last_exit: None,
+            not_started: None,
             healthy: None,
             rested: false,
             suspend_file: false,
@@ -241,7 +244,7 @@ impl Unit {
             _ => return Meaning::Nothing,
         }
         self.launches += 1;
-        self.healthy = None;
+        (self.healthy, self.not_started) = (None, None);
         Meaning::Started { pid }
     }
 
@@ -255,6 +258,7 @@ impl Unit {
             _ => return Meaning::Nothing,
         }
         self.doing = Doing::Down;
+        self.not_started = Some(message.clone());
         if is_unsafe {
             return Meaning::Unsafe { message };
         }

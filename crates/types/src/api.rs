@@ -70,6 +70,9 @@ pub struct UnitStatus {
     pub launches: u64,
     /// How it ended last.
     pub last_exit: Option<ExitStatus>,
+    /// Why its last launch came to nothing; `None` once one works.
+    #[serde(default)]
+    pub not_started: Option<String>,
     /// What the health probe said last; `None` without a probe.
     pub healthy: Option<bool>,
     /// Whether a person wants it up.

@@ -58,6 +58,7 @@ impl Keeper {
             launch_in_ms: view.launch_in_ms,
             launches: view.launches,
             last_exit: view.last_exit,
+            not_started: view.not_started,
             healthy: view.healthy,
             wanted: view.wanted,
             suspended: view.suspended,

@@ -216,6 +216,7 @@ impl Node {
             launch_in_ms,
             launches: unit.launches,
             last_exit: unit.last_exit,
+            not_started: unit.not_started.clone(),
             healthy: unit.healthy,
             wanted: told.wanted,
             suspended: told.suspended || unit.suspend_file,

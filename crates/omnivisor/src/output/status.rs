@@ -87,6 +87,8 @@ pub(crate) fn unit_note(unit: &UnitStatus) -> String {
     let mut notes = Vec::new();
     if let Some(reason) = &unit.parked {
         notes.push(reason.to_string());
+    } else if let Some(cause) = &unit.not_started {
+        notes.push(format!("could not be launched: {cause}"));
     }
     if let Some(wait) = unit.launch_in_ms {
         notes.push(format!("launched again in {}", span(wait)));

@@ -24,6 +24,7 @@ pub(crate) fn unit(name: &str) -> UnitStatus {
         launch_in_ms: None,
         launches: 1,
         last_exit: None,
+        not_started: None,
         healthy: Some(true),
         wanted: true,
         suspended: false,

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use ov_testkit::{children_of, is_alive, wait_for, wait_until};
+use ov_testkit::{TestNode, children_of, is_alive, wait_for, wait_until};
 
 use super::common::{configure, inherited, is_root, kill, laid_out, parent_of, second_node, shell, started};
 
@@ -99,8 +99,11 @@ fn env_files_are_read_at_each_launch_and_a_missing_one_is_told() {
         ov_types::EventKind::UnitNotStarted { message, .. } if message.contains("node.env") => Some(()),
         _ => None,
     });
+    let why = |node: &TestNode| node.status().units.into_iter().find(|unit| unit.name.is_main()).unwrap().not_started;
+    wait_until("the status to say why", || why(&node).is_some_and(|why| why.contains("node.env")));
     fs::write(node.path("node.env"), "NOW=there\n").unwrap();
     node.wait_for_up("main");
+    assert_eq!(why(&node), None);
     assert_eq!(inherited(node.home())["environment"]["NOW"], "there");
     node.stop();
 }
