@@ -1,12 +1,12 @@
 //! Every change of snapshots and data, stopped at every operation: a snapshot is complete or not there, the data is
 //! the old or the new, the sign state is not lower, and doing it again ends where doing it once would have.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ov_sys::disk::{Disk, Kind};
-use ov_sys::sim_disk::{Fault, SimDisk};
+use ov_sys::sim_disk::{SimDisk, failing_everywhere, stopped_everywhere};
 use ov_types::SnapshotId;
 use ov_vault::{
     About, DataRules, Globs, Method, RestoreRequest, Retention, SignState, TakeRequest, VaultError, already_restored,
@@ -105,66 +105,6 @@ fn tree(disk: &SimDisk, root: &Path) -> BTreeMap<PathBuf, String> {
 
 fn signed(disk: &SimDisk) -> SignState {
     sign_state::read(disk, &Path::new(REAL).join(STATE)).unwrap().state().unwrap()
-}
-
-/// Stops `act` at each of its operations in turn, by killing the process and by cutting the power with several
-/// outcomes each; calls `check` on what is found, repeats `act`, and calls `finally`.
-fn stopped_everywhere(
-    start: &SimDisk,
-    act: impl Fn(&SimDisk) -> Result<(), VaultError>,
-    check: impl Fn(&SimDisk),
-    finally: impl Fn(&SimDisk),
-) {
-    let whole = start.fork();
-    act(&whole).unwrap();
-    let (first, last) = (start.operations() + 1, whole.operations());
-    finally(&whole);
-    assert!(last > first, "it does nothing");
-    for operation in first..=last {
-        for seed in 0..5 {
-            let disk = start.fork();
-            disk.fail_at(operation, if seed == 0 { Fault::Kill } else { Fault::PowerCut });
-            // An unreadable manifest does not fail a list, so that the stop may show only in the disk.
-            assert!(act(&disk).is_err() || !disk.is_alive(), "nothing happened at operation {operation}");
-            match seed {
-                0 => disk.kill(),
-                _ => disk.crash(seed * 1000 + operation),
-            }
-            check(&disk);
-            act(&disk).unwrap_or_else(|error| panic!("operation {operation}, seed {seed}: {error:?}"));
-            finally(&disk);
-            // What it ended with is durable.
-            disk.crash(seed);
-            finally(&disk);
-        }
-    }
-}
-
-/// Fails each operation in turn with an error that does not end the process.
-fn failing_everywhere(
-    start: &SimDisk,
-    act: impl Fn(&SimDisk) -> Result<(), VaultError>,
-    check: impl Fn(&SimDisk),
-    finally: impl Fn(&SimDisk),
-) {
-    let whole = start.fork();
-    act(&whole).unwrap();
-    for operation in start.operations() + 1..=whole.operations() {
-        for (fault, restart) in
-            [(Fault::NoSpace, false), (Fault::NoSpace, true), (Fault::InputOutput, false), (Fault::InputOutput, true)]
-        {
-            let disk = start.fork();
-            disk.fail_at(operation, fault);
-            let _ = act(&disk);
-            // A failed sync of a directory turns the disk read-only, and only a restart helps.
-            if restart || disk.sync_directory(Path::new("/")).is_err() {
-                disk.crash(operation);
-            }
-            check(&disk);
-            act(&disk).unwrap_or_else(|error| panic!("operation {operation}, {fault:?}: {error:?}"));
-            finally(&disk);
-        }
-    }
 }
 
 /// Every snapshot that a list shows is whole, and no key is in any.

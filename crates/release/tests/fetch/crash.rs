@@ -13,7 +13,7 @@ use ov_release::fetch::{
     fetch,
 };
 use ov_release::{Digest, Layout, Staged, State, state, verify};
-use ov_sys::sim_disk::Fault;
+use ov_sys::sim_disk::{Fault, failing_everywhere, stopped_everywhere};
 use ov_sys::{Disk, Random, SimClock, SimDisk};
 use ov_types::{Lasting, Moment};
 
@@ -125,52 +125,20 @@ fn empty() -> SimDisk {
 #[test]
 fn a_fetch_that_is_stopped_anywhere_can_be_gone_on_with() {
     for case in Case::all() {
-        let start = empty();
-        let whole = start.fork();
-        case.fetch(&whole).unwrap();
-        let last = whole.operations();
-        case.finally(&whole);
-        for operation in start.operations() + 1..=last {
-            for seed in 0..6 {
-                let disk = start.fork();
-                disk.fail_at(operation, if seed == 0 { Fault::Kill } else { Fault::PowerCut });
-                assert!(case.fetch(&disk).is_err(), "nothing happened at operation {operation}");
-                match seed {
-                    0 => disk.kill(),
-                    _ => disk.crash(seed * 1_000 + operation),
-                }
-                case.check(&disk);
-                case.fetch(&disk).unwrap_or_else(|error| panic!("operation {operation}, seed {seed}: {error:?}"));
-                case.finally(&disk);
-                // What it ended with is durable.
-                disk.crash(seed);
-                case.finally(&disk);
-            }
-        }
+        let act = |disk: &SimDisk| case.fetch(disk).map(drop);
+        stopped_everywhere(&empty(), act, |disk| case.check(disk), |disk| case.finally(disk));
     }
 }
 
 #[test]
 fn a_disk_that_fails_anywhere_fails_the_fetch_and_not_the_next_one() {
     for case in Case::all() {
-        let start = empty();
-        let whole = start.fork();
-        case.fetch(&whole).unwrap();
-        for fault in [Fault::NoSpace, Fault::InputOutput] {
-            for operation in start.operations() + 1..=whole.operations() {
-                let disk = start.fork();
-                disk.fail_at(operation, fault);
-                // A failure to clean up after success need not fail the whole.
-                if let Err(error) = case.fetch(&disk) {
-                    assert_eq!(error.lasting(), Lasting::Transient, "operation {operation}: {error:?}");
-                }
-                case.check(&disk);
-                disk.crash(operation);
-                case.check(&disk);
-                case.fetch(&disk).unwrap_or_else(|error| panic!("operation {operation}: {error:?}"));
-                case.finally(&disk);
-            }
-        }
+        let act = |disk: &SimDisk| {
+            let fetched = case.fetch(disk).map(drop);
+            assert!(fetched.as_ref().err().is_none_or(|error| error.lasting() == Lasting::Transient), "{fetched:?}");
+            fetched
+        };
+        failing_everywhere(&empty(), act, |disk| case.check(disk), |disk| case.finally(disk));
     }
 }
 

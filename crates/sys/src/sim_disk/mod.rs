@@ -27,6 +27,7 @@
 //! modification times of directories, devices and sockets.
 
 mod content;
+mod everywhere;
 mod handles;
 mod operations;
 mod pending;
@@ -39,6 +40,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::io::Errno;
+
+pub use self::everywhere::{failing_everywhere, stopped_everywhere};
 
 use self::content::Content;
 use self::tree::{Attributes, Id, Node, Tree};
