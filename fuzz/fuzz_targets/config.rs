@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(variables) = ov_chains::read_variables(bytes) {
         assert!(variables.iter().all(|(name, value)| !name.is_empty() && !name.contains('=') && !value.contains('\0')));
     }
-    match ov_chains::read(bytes, Path::new("/home/node"), Path::new("/home/node/omnivisor.toml")) {
+    match ov_chains::read(&ov_sys::RealDisk, bytes, Path::new("/home/node"), Path::new("/home/node/omnivisor.toml")) {
         Ok(shape) => {
             assert!(shape.units.contains_key(&ov_types::UnitName::main()));
             assert!(shape.units.keys().eq(shape.engine.units.keys()));

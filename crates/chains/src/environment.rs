@@ -147,7 +147,7 @@ mod tests {
     fn launch(text: &str) -> LaunchShape {
         let text = format!("[unit.main]\nprogram = \"x\"\n{text}");
         let file = Path::new("/n/omnivisor.toml");
-        let mut node = crate::generic::read(text.as_bytes(), Path::new("/n"), file).unwrap();
+        let mut node = crate::generic::read(&ov_sys::RealDisk, text.as_bytes(), Path::new("/n"), file).unwrap();
         node.units.remove(&ov_types::UnitName::main()).unwrap().launch
     }
 

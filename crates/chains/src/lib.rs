@@ -5,6 +5,7 @@
 
 pub mod cosmos;
 mod environment;
+mod family;
 mod generic;
 pub mod plans;
 mod reload;

@@ -134,9 +134,11 @@ fn unit_of(key: &[String]) -> Option<UnitName> {
 }
 
 /// Keys whose new value does not hold at once; `*` is any name, and a row speaks for everything below it.
-const LATER: [(&str, Holds); 22] = [
+const LATER: [(&str, Holds); 24] = [
     ("chain", Holds::NextDaemon),
     ("paths", Holds::NextDaemon),
+    ("cosmos.program", Holds::NextLaunch),
+    ("cosmos.args", Holds::NextLaunch),
     ("metrics.listen", Holds::NextDaemon),
     // A process holds the lease on its key from its launch to its end.
     ("validator", Holds::NextLaunch),
@@ -178,7 +180,7 @@ mod tests {
 
     fn shape(text: &str) -> NodeShape {
         let text = format!("{text}\n[unit.main]\nprogram = \"x\"\n");
-        read(text.as_bytes(), Path::new("/n"), Path::new("/n/omnivisor.toml")).unwrap()
+        read(&ov_sys::RealDisk, text.as_bytes(), Path::new("/n"), Path::new("/n/omnivisor.toml")).unwrap()
     }
 
     #[test]
@@ -205,6 +207,18 @@ mod tests {
         let changes = diff(&shape(""), &shape("[validator]\nkey = \"key.json\""));
         assert_eq!((changes.outdated, changes.next_start), (vec![UnitName::main()], vec!["validator.key".to_owned()]));
         assert!(!changes.needs_daemon);
+    }
+
+    #[test]
+    fn what_a_family_is_told_is_heeded_when_its_node_is_launched() {
+        let node = |args: &str| {
+            let text = format!("chain = \"cosmos\"\n[cosmos]\nprogram = \"simd\"\nargs = [{args}]\n");
+            let home = Path::new("/no/home");
+            read(&ov_sys::RealDisk, text.as_bytes(), home, &home.join("omnivisor.toml")).unwrap()
+        };
+        let changes = diff(&node("\"start\""), &node("\"start\", \"--trace\""));
+        assert_eq!(changes.next_start, ["cosmos.args", "unit.main.args"]);
+        assert_eq!((changes.outdated, changes.now.len()), (vec![UnitName::main()], 0));
     }
 
     #[test]

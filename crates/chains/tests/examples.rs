@@ -10,7 +10,12 @@ use ov_chains::{Secret, init_template};
 use ov_types::{FailurePolicy, KeepMethod, RestartPolicy, StartAfter, StartWhen, UnitName, WhenLooping};
 
 fn node(text: &str) -> NodeShape {
-    let read = ov_chains::read(text.as_bytes(), Path::new("/home/node"), Path::new("/home/node/omnivisor.toml"));
+    let read = ov_chains::read(
+        &ov_sys::RealDisk,
+        text.as_bytes(),
+        Path::new("/home/node"),
+        Path::new("/home/node/omnivisor.toml"),
+    );
     read.unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
@@ -92,6 +97,17 @@ fn a_validator_is_parked_and_its_plan_file_holds() {
     assert_eq!(node.webhooks[0].url, Secret::File("/home/node/secrets/webhook-url".into()));
     assert_eq!(node.webhooks[0].name, "webhook 1");
     assert_eq!(node.metrics_listen, Some("127.0.0.1:9300".parse().unwrap()));
+}
+
+#[test]
+fn a_node_of_the_cosmos_sdk_needs_its_program_and_may_have_more() {
+    let node = example("cosmos.toml");
+    let main = &node.units[&unit("main")];
+    assert!(main.launch.program.names_release() && node.applied_copy.is_some());
+    let args: Vec<String> = main.launch.args.iter().map(ToString::to_string).collect();
+    assert_eq!(args, ["start", "--minimum-gas-prices", "0.01stake", "--home", "/home/node"]);
+    assert_eq!(node.engine.units[&unit("main")].stop.grace_ms, 180_000);
+    assert_eq!((node.units.len(), node.scouts.len(), node.webhooks.len()), (2, 2, 1));
 }
 
 #[test]

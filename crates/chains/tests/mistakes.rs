@@ -9,7 +9,12 @@ const MAIN: &str = "[unit.main]\nprogram = \"x\"\n";
 
 /// What is said about a file, one line each.
 fn said(text: &str) -> Vec<String> {
-    match ov_chains::read(text.as_bytes(), Path::new("/home/node"), Path::new("/home/node/omnivisor.toml")) {
+    match ov_chains::read(
+        &ov_sys::RealDisk,
+        text.as_bytes(),
+        Path::new("/home/node"),
+        Path::new("/home/node/omnivisor.toml"),
+    ) {
         Ok(_) => Vec::new(),
         Err(problems) => problems.iter().map(|problem| format!("{}: {problem}", problem.line)).collect(),
     }
@@ -41,7 +46,10 @@ fn unknown_keys_and_words() {
              `hard-link`, `copy`, `off`",
         ),
     ]);
-    assert_eq!(said(&format!("chain = \"cosmos\"\n{MAIN}")), ["1: chain: `cosmos` is not known; known are `generic`"]);
+    assert_eq!(
+        said(&format!("chain = \"casper\"\n{MAIN}")),
+        ["1: chain: `casper` is not known; known are `generic`, `cosmos`"]
+    );
 }
 
 #[test]
@@ -339,7 +347,9 @@ fn what_is_not_toml_or_not_text() {
     assert_eq!(broken.len(), 2, "{broken:?}");
     assert!(broken[0].starts_with("2: this is not TOML: "), "{broken:?}");
     assert!(broken[1].starts_with("3: this is not TOML: "), "{broken:?}");
-    let latin = ov_chains::read(b"a = 1\nb = \"\xe4\"", Path::new("/n"), Path::new("/n/omnivisor.toml")).unwrap_err();
+    let latin =
+        ov_chains::read(&ov_sys::RealDisk, b"a = 1\nb = \"\xe4\"", Path::new("/n"), Path::new("/n/omnivisor.toml"))
+            .unwrap_err();
     assert_eq!((latin[0].line, latin[0].to_string().as_str()), (2, "this line is not UTF-8"));
 }
 
@@ -384,13 +394,13 @@ fn piece() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_bytes_make_reading_panic(bytes: Vec<u8>) {
-        let _ = ov_chains::read(&bytes, Path::new("/n"), Path::new("/n/omnivisor.toml"));
+        let _ = ov_chains::read(&ov_sys::RealDisk, &bytes, Path::new("/n"), Path::new("/n/omnivisor.toml"));
     }
 
     #[test]
     fn no_text_that_looks_like_a_configuration_makes_reading_panic(pieces in prop::collection::vec(piece(), 0..12)) {
         let text = pieces.concat();
-        for problem in ov_chains::read(text.as_bytes(), Path::new("/n"), Path::new("/n/o.toml")).err().iter().flatten() {
+        for problem in ov_chains::read(&ov_sys::RealDisk, text.as_bytes(), Path::new("/n"), Path::new("/n/o.toml")).err().iter().flatten() {
             prop_assert!(problem.line >= 1 && problem.line <= text.lines().count().max(1));
             // What the schema lets through can be read: otherwise the parser would speak, which knows no key.
             prop_assert!(!problem.key.is_empty() || problem.message.starts_with("this is not TOML"), "{}", problem);

@@ -29,7 +29,26 @@ to run; `{{home}}` is a literal `{home}`.
 ";
 
 const TAIL: &str = "\
+## What `chain = \"cosmos\"` stands for
+
+As if this stood in the file, over which everything holds that does stand there; `[cosmos]` and the node's own
+`config/config.toml` fill in what is in angle brackets. Sections that say one thing in several keys are not mixed: who
+writes `ready`, `health`, `height`, `version` or `validator` writes the whole of it. Where the node answers nobody
+(`laddr = \"\"`), or another holds its key, the sections about that are missing.
+
+```toml
+{cosmos-defaults}```
+
+Besides, the release `genesis` lies beside the folder of the others; the copy of a plan that was carried out is left in
+the folder of its release; the exit codes of `pre-upgrade` are heeded (1 from a program that has no such command, 30, 31);
+and heights behind `--unsafe-skip-upgrades` are skipped. How it is used: [the guide](guides/cosmos.md#native-use).
+
 ## Examples
+
+A node of the Cosmos SDK:
+
+```toml
+{cosmos}```
 
 A validator of the CometBFT family:
 
@@ -109,7 +128,15 @@ fn section(out: &mut String, title: &str, name: &str, schema: &Value) {
 fn reference() -> String {
     let mut out = HEAD.replace("{minimal}", &example("minimal.toml"));
     section(&mut out, "", "", &ov_chains::schema());
-    out + &TAIL.replace("{validator}", &example("validator.toml")).replace("{helpers}", &example("helpers.toml"))
+    let defaults = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cosmos/defaults.toml");
+    let defaults = std::fs::read_to_string(defaults).unwrap();
+    let parts = [
+        ("{cosmos-defaults}", defaults),
+        ("{cosmos}", example("cosmos.toml")),
+        ("{validator}", example("validator.toml")),
+        ("{helpers}", example("helpers.toml")),
+    ];
+    out + &parts.iter().fold(TAIL.to_owned(), |text, (mark, part)| text.replace(mark, part))
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Cosmos: nodes built with the Cosmos SDK, in the layout that Cosmovisor made the family's own.
 //!
 //! Everything that the drop-in and the adapter know about the family, as pure functions and data: its settings, names,
-//! files, and what they mean. [`shape()`] turns a home into a [`crate::NodeShape`]; nothing here launches, writes or
-//! waits.
+//! files, and what they mean. [`shape()`] turns a home of the drop-in into a [`crate::NodeShape`]; a home with an
+//! `omnivisor.toml` becomes one as every node does, over this family's defaults. Nothing here launches, writes or waits.
 
 mod arguments;
 mod check;
@@ -13,6 +13,7 @@ mod extras;
 mod list;
 mod load;
 mod names;
+mod native;
 mod node_config;
 mod plan;
 mod read;
@@ -32,6 +33,7 @@ pub use extras::{ExitCodes, Extras, LogTo, extras};
 pub use list::{InvalidList, ListedUpgrade, parse_csv, parse_inline};
 pub use load::{WrongSettings, load, told};
 pub use names::{GENESIS, Recase, UnusableName, escape, release_of, same};
+pub(crate) use native::{defaults, finish};
 pub use node_config::{NodeConfig, node_config};
 pub use plan::{InvalidPlan, PlanInfo, Schedule};
 pub use read::{Environment, Reading, from_environment, from_file};

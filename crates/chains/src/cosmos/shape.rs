@@ -40,8 +40,7 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
     // A relative path begins where the node does.
     let node_home = flag_value(arguments, "--home")
         .map_or_else(|| PathBuf::from(&settings.home), |home| settings.root().join(home));
-    let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
-    let config = node_config(&String::from_utf8_lossy(&config), arguments);
+    let config = node_config_of(disk, &node_home, arguments);
     let main = UnitName::main();
     let unit = UnitShape {
         launch: launch(settings, arguments),
@@ -74,6 +73,12 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
         releases_keep_last: u32::MAX,
         written: Written::default(),
     }
+}
+
+/// What the node itself is configured by.
+pub(super) fn node_config_of(disk: &dyn Disk, node_home: &Path, arguments: &[String]) -> NodeConfig {
+    let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
+    node_config(&String::from_utf8_lossy(&config), arguments)
 }
 
 fn layout(settings: &Settings) -> HomeLayout {
@@ -112,28 +117,29 @@ fn pre_upgrade(settings: &Settings, node_home: &Path) -> Hook {
         args: words.map(|word| HookArg::Text(Template::literal(word))).into(),
         timeout_ms: HOOK_MS_MAX,
         make_executable: false,
-        codes: HookCodes {
-            no_such_command: Some((1, "unknown command".to_owned())),
-            abort: Some(30),
-            again: Some((31, retries)),
-        },
+        codes: pre_upgrade_codes(retries),
     }
+}
+
+/// What the exit codes of the new program's own command mean.
+pub(super) fn pre_upgrade_codes(retries: u32) -> HookCodes {
+    HookCodes { no_such_command: Some((1, "unknown command".to_owned())), abort: Some(30), again: Some((31, retries)) }
 }
 
 /// The file of the halting node, which people also write ahead of time; and the list of what people scheduled.
 fn scouts(settings: &Settings, arguments: &[String]) -> Vec<Scout> {
     let files = [(settings.plan_file(), PlanWriters::NodeOrPeople), (settings.schedule_file(), PlanWriters::People)];
-    let scout = |(path, writers)| Scout::PlanFile {
-        path,
-        on_failure: FailurePolicy::Hold,
-        rules: PlanRules {
-            names: PlanNames::Escaped { lowered: !settings.disable_recase },
-            writers,
-            skipped: skip_heights(arguments),
-            every_ms: Some(settings.poll_interval.ms()),
-        },
+    let scout = |(path, writers)| {
+        let every_ms = settings.poll_interval.ms();
+        let rules = plan_rules(!settings.disable_recase, writers, skip_heights(arguments), every_ms);
+        Scout::PlanFile { path, on_failure: FailurePolicy::Hold, rules }
     };
     files.map(scout).into()
+}
+
+/// How the family's plans are to be understood.
+pub(super) fn plan_rules(lowered: bool, writers: PlanWriters, skipped: Vec<u64>, every_ms: u64) -> PlanRules {
+    PlanRules { names: PlanNames::Escaped { lowered }, writers, skipped, every_ms: Some(every_ms) }
 }
 
 fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {
@@ -212,7 +218,7 @@ fn keep(settings: &Settings) -> KeepShape {
 }
 
 /// The key and what it has signed, unless somebody else holds it.
-fn signer(disk: &dyn Disk, node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
+pub(super) fn signer(disk: &dyn Disk, node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
     let key = node_home.join(&config.key);
     let is_there = followed(disk, &key).is_ok_and(|found| found.is_some());
     (is_there && !config.has_remote_signer)

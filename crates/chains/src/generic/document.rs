@@ -12,6 +12,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::file::{File, check_key, check_text};
 use super::problem::{ConfigProblem, Key, Segment};
+use crate::family::{Defaults, over};
 use crate::words;
 
 /// A configuration file as it was written.
@@ -54,15 +55,43 @@ impl<'a> Document<'a> {
 
     /// Reads what was not found wrong. `None` when even that cannot be read, which is told then.
     pub(crate) fn read(&mut self) -> Option<File> {
+        let read = File::deserialize(self.rest());
+        self.told(read)
+    }
+
+    /// The same over settings that hold where the file says nothing; or tells what a family finds wrong.
+    pub(crate) fn read_over(&mut self, defaults: Defaults) -> Option<File> {
+        match defaults {
+            Ok(defaults) if defaults.is_empty() => self.read(),
+            Ok(defaults) => {
+                let written = toml::Table::deserialize(self.rest());
+                let written = self.told(written)?;
+                let merged = File::deserialize(toml::Value::Table(over(defaults, written)));
+                self.told(merged)
+            }
+            Err(wrong) => {
+                for wrong in wrong {
+                    self.tell(&wrong.key, wrong.message);
+                }
+                None
+            }
+        }
+    }
+
+    /// What was not found wrong.
+    fn rest(&self) -> toml::de::Deserializer<'a> {
         let mut tree = self.root.clone();
         for key in &self.broken {
             remove(tree.get_mut(), key.segments());
         }
-        let read = File::deserialize(toml::de::Deserializer::from(tree));
-        let told = |error: toml::de::Error| {
+        toml::de::Deserializer::from(tree)
+    }
+
+    fn told<T>(&mut self, read: Result<T, toml::de::Error>) -> Option<T> {
+        let tell = |error: toml::de::Error| {
             self.tell_at(&Key::default(), error.span().unwrap_or_default(), error.message().to_owned());
         };
-        read.map_err(told).ok()
+        read.map_err(tell).ok()
     }
 
     /// Whether a key is there.

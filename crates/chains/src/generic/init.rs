@@ -124,7 +124,7 @@ mod tests {
     use std::path::Path;
 
     fn shape(text: &str) -> NodeShape {
-        let read = read(text.as_bytes(), Path::new("/home/node"), Path::new("omnivisor.toml"));
+        let read = read(&ov_sys::RealDisk, text.as_bytes(), Path::new("/home/node"), Path::new("omnivisor.toml"));
         read.unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"))
     }
 

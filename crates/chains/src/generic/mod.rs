@@ -1,4 +1,5 @@
-//! The generic chain: a node about which everything stands in its `omnivisor.toml`.
+//! `omnivisor.toml`: read, checked, and given meaning; for a node about which everything stands there, and for those
+//! whose family supplies what they leave out.
 
 mod build;
 mod document;
@@ -11,10 +12,13 @@ use std::path::Path;
 
 use ov_sys::Disk;
 
+use crate::family::{Family, Scene};
 use crate::shape::NodeShape;
 use document::Document;
 
+pub(crate) use file::{Cosmos, File};
 pub use init::{Init, init_template};
+pub(crate) use problem::Key;
 pub use problem::{ConfigError, ConfigProblem};
 pub(crate) use schema::schema;
 
@@ -38,15 +42,23 @@ pub fn load(disk: &dyn Disk, home: &Path, config: Option<&Path>) -> Result<NodeS
     let file = config.map_or_else(|| home.join(FILE_NAME), Path::to_path_buf);
     let bytes = disk.read(&file, FILE_LEN_MAX);
     let bytes = bytes.map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
-    read(&bytes, home, &file).map_err(|problems| ConfigError::Wrong { file, problems })
+    read(disk, &bytes, home, &file).map_err(|problems| ConfigError::Wrong { file, problems })
 }
 
-/// Reads a configuration from memory. `home` must be absolute, `file` is only named in messages.
-pub fn read(bytes: &[u8], home: &Path, file: &Path) -> Result<NodeShape, Vec<ConfigProblem>> {
+/// Reads a configuration from memory. `home` must be absolute, `file` is only named in messages; the disk tells what the
+/// node itself is configured by.
+pub fn read(disk: &dyn Disk, bytes: &[u8], home: &Path, file: &Path) -> Result<NodeShape, Vec<ConfigProblem>> {
     let text = std::str::from_utf8(bytes).map_err(|error| vec![not_text(bytes, error)])?;
     let mut document = Document::parse(text)?;
     document.check(schema());
-    let shape = document.read().map(|settings| build::build(&mut document, &settings, home, file));
+    let shape = document.read().and_then(|own| {
+        let family = Family::of(&own.chain);
+        let scene = Scene { disk, home, file: &own };
+        let settings = document.read_over(family.defaults(&scene))?;
+        let mut shape = build::build(&mut document, &settings, home, file);
+        family.finish(&scene, &mut shape);
+        Some(shape)
+    });
     match (shape, document.into_problems()) {
         (Some(shape), problems) if problems.is_empty() => Ok(shape),
         (_, problems) => Err(problems),

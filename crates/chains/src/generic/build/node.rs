@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use ov_types::{EngineSettings, KeepMethod, Lifetime, StallPolicy, UnitName, UpgradeRules};
 
 use super::Builder;
-use crate::generic::file::{File, PlanFile, StallAction, Unit, Validator, Webhook};
+use crate::generic::file::{File, PlanFile, Schedule, StallAction, Unit, Validator, Webhook};
 use crate::generic::problem::Key;
-use crate::plans::PlanRules;
+use crate::plans::{PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::secret::Secret;
 use crate::shape;
@@ -30,7 +30,7 @@ impl Builder<'_, '_> {
         self.check_order(&units, file);
         self.check_logs(&shapes, &layout);
         let probes = self.node_probes(&file.probe);
-        let scouts: Vec<Scout> = file.scout.plan_file.iter().map(|plan_file| self.plan_file(plan_file)).collect();
+        let scouts = self.scouts(file);
         let engine = self.engine(file, &units, &probes, !scouts.is_empty());
         let home_name = layout.home.file_name().map(|name| name.to_string_lossy().into_owned());
         NodeShape {
@@ -43,7 +43,7 @@ impl Builder<'_, '_> {
             applied_copy: None,
             on_failure: file.upgrade.on_failure,
             keep: self.keep(file, &layout),
-            before_switch: None,
+            before_switch: self.before_switch(file),
             migrate: self.migrate(file),
             prove: self.prove(file),
             signer: file.validator.as_ref().map(|validator| self.signer(validator)),
@@ -109,13 +109,29 @@ impl Builder<'_, '_> {
         Some(StallPolicy { within_ms: file.progress.stall.ms(), restart })
     }
 
+    fn scouts(&mut self, file: &File) -> Vec<Scout> {
+        let plan_file = file.scout.plan_file.as_ref().map(|plan_file| self.plan_file(plan_file));
+        let schedule = file.scout.schedule.as_ref().map(|schedule| self.schedule(schedule, file));
+        plan_file.into_iter().chain(schedule).collect()
+    }
+
     fn plan_file(&mut self, plan_file: &PlanFile) -> Scout {
-        let key = Key::of("scout.plan-file.path");
-        if plan_file.path.is_none() {
+        let path = self.scout_path("plan-file", plan_file.path.as_deref());
+        Scout::PlanFile { path, on_failure: plan_file.on_failure, rules: PlanRules::default() }
+    }
+
+    fn schedule(&mut self, schedule: &Schedule, file: &File) -> Scout {
+        let path = self.scout_path("schedule", schedule.path.as_deref());
+        let on_failure = schedule.on_failure.unwrap_or(file.upgrade.on_failure);
+        Scout::PlanFile { path, on_failure, rules: PlanRules { writers: PlanWriters::People, ..PlanRules::default() } }
+    }
+
+    fn scout_path(&mut self, section: &str, path: Option<&str>) -> PathBuf {
+        let key = Key::of("scout").name(section).name("path");
+        if path.is_none() {
             self.document.tell(&key, "the path of the file is missing");
         }
-        let path = plan_file.path.as_ref().map_or_else(PathBuf::new, |path| self.path(&key, path, None));
-        Scout::PlanFile { path, on_failure: plan_file.on_failure, rules: PlanRules::default() }
+        path.map_or_else(PathBuf::new, |path| self.path(&key, path, None))
     }
 
     fn keep(&mut self, file: &File, layout: &HomeLayout) -> KeepShape {
@@ -130,6 +146,18 @@ impl Builder<'_, '_> {
         }
         let (write_once, exclude) = (keep.write_once.clone(), keep.exclude.clone());
         KeepShape { method: keep.method, write_once, exclude, outside: None, format_file }
+    }
+
+    fn before_switch(&mut self, file: &File) -> Option<Hook> {
+        let key = Key::of("upgrade.before-switch");
+        let before_switch = file.upgrade.before_switch.as_ref()?;
+        Some(Hook {
+            program: self.program(&key.name("program"), before_switch.program.as_deref(), None),
+            args: vec![HookArg::PlanName, HookArg::PlanHeight],
+            timeout_ms: before_switch.timeout.ms(),
+            make_executable: true,
+            codes: HookCodes::default(),
+        })
     }
 
     fn migrate(&mut self, file: &File) -> Option<Hook> {

@@ -48,7 +48,7 @@ macro_rules! vocabularies {
 }
 
 vocabularies! {
-    chain ["generic"];
+    chain crate::family::names();
     restart ["always", "on-failure", "never"];
     stdin ["null", "inherit"];
     output ["pump", "inherit"];

@@ -4,6 +4,7 @@
 //! reference in `docs/configuration.md`. Every key has a default, so that a later check and not the parser says what is
 //! missing. Meaning is given to it all in the modules beside this one.
 
+mod families;
 mod formats;
 mod node;
 mod unit;
@@ -13,8 +14,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use families::Cosmos;
 pub(crate) use formats::{check_key, check_text, parse_limit, parse_status};
-pub(crate) use node::{HeightQuestion, PlanFile, Probes, StallAction, Validator, VersionQuestion, Webhook};
+pub(crate) use node::{HeightQuestion, PlanFile, Probes, Schedule, StallAction, Validator, VersionQuestion, Webhook};
 use node::{Metrics, Paths, Progress, Releases, Scouts, Snapshots, Upgrade};
 pub(crate) use unit::{Health, LimitValue, LoopAction, OutputWord, Question, Ready, StatusValue, StdinWord, Unit};
 
@@ -24,12 +26,14 @@ pub(crate) use unit::{Health, LimitValue, LoopAction, OutputWord, Question, Read
 #[schemars(title = "omnivisor.toml")]
 pub(crate) struct File {
     /// Which family of chains the node belongs to. `generic` knows nothing about any chain: everything stands in this
-    /// file.
+    /// file. Any other has settings of its own that hold where this file says nothing.
     #[schemars(schema_with = "formats::chain")]
     pub(crate) chain: String,
     /// What to call the node in messages, metrics and notifications. The name of its home folder if not given.
     #[schemars(schema_with = "formats::name")]
     pub(crate) name: Option<String>,
+    /// A node built with the Cosmos SDK; needs `chain = "cosmos"`.
+    pub(crate) cosmos: Option<Cosmos>,
     /// Where things lie. Relative paths begin at the node's home; `{home}` stands for it.
     pub(crate) paths: Paths,
     /// The processes of the node, by name. `[unit.main]` is the node itself; any other name is a helper.
@@ -61,6 +65,7 @@ impl Default for File {
         Self {
             chain: "generic".to_owned(),
             name: None,
+            cosmos: None,
             paths: Paths::default(),
             unit: BTreeMap::new(),
             probe: Probes::default(),

@@ -153,6 +153,9 @@ pub(crate) struct Upgrade {
     pub(crate) prove: Prove,
     /// The snapshot of the data that is taken between the old release's end and the new one's start.
     pub(crate) keep: Keep,
+    /// A program that is run once the node is down and its data kept, before `current` changes. It gets the plan's name,
+    /// as it was written, and its height as arguments, and may be run more than once.
+    pub(crate) before_switch: Option<BeforeSwitch>,
     /// A program that prepares the data for the new release, run after the switch and before the start. It may run
     /// more than once, so it must not mind.
     pub(crate) migrate: Option<Migrate>,
@@ -168,6 +171,7 @@ impl Default for Upgrade {
             retry_max: Span::from_seconds(600),
             prove: Prove::default(),
             keep: Keep::default(),
+            before_switch: None,
             migrate: None,
         }
     }
@@ -224,6 +228,23 @@ impl Default for Keep {
     }
 }
 
+/// `[upgrade.before-switch]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct BeforeSwitch {
+    /// The program. A relative path begins at the node's home. It is made executable for its owner.
+    pub(crate) program: Option<String>,
+    /// How long it may take.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) timeout: Span,
+}
+
+impl Default for BeforeSwitch {
+    fn default() -> Self {
+        Self { program: None, timeout: Span::from_seconds(3600) }
+    }
+}
+
 /// `[upgrade.migrate]`
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
@@ -250,6 +271,20 @@ pub(crate) struct Scouts {
     /// A file that the node writes when it stops itself for an upgrade: JSON with `name` (the release), `height`, and
     /// perhaps `info`.
     pub(crate) plan_file: Option<PlanFile>,
+    /// A file in which people put plans ahead of time: a JSON list of `{"name": …, "height": …}`. It is heeded as soon as
+    /// it is saved; an entry that is taken out before its height is withdrawn, one that cannot be used holds up no other.
+    pub(crate) schedule: Option<Schedule>,
+}
+
+/// `[scout.schedule]`
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Schedule {
+    /// The file. A relative path begins at the node's home.
+    pub(crate) path: Option<String>,
+    /// What such a plan does when the new release cannot be proven. As `upgrade.on-failure` says if not given.
+    #[schemars(schema_with = "formats::on_failure")]
+    pub(crate) on_failure: Option<FailurePolicy>,
 }
 
 /// `[scout.plan-file]`

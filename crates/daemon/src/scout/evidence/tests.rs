@@ -22,7 +22,8 @@ impl Home {
     fn new(writers: PlanWriters) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = b"[unit.main]\nprogram = \"current/bin/node\"\n";
-        let mut shape = ov_chains::read(text, folder.path(), &folder.path().join("omnivisor.toml")).unwrap();
+        let mut shape =
+            ov_chains::read(&ov_sys::RealDisk, text, folder.path(), &folder.path().join("omnivisor.toml")).unwrap();
         shape.applied_copy = Some("plan.json".to_owned());
         let rules =
             PlanRules { names: PlanNames::Escaped { lowered: true }, writers, skipped: vec![700], every_ms: None };

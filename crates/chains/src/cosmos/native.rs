@@ -1,0 +1,165 @@
+//! What a node of the family has in its `omnivisor.toml` unless it says otherwise: `defaults.toml`, filled in from the
+//! node's own configuration, and the little that no key of that file can say.
+//!
+//! The layout is Cosmovisor's, so that a home can be looked after by the drop-in today and natively tomorrow.
+
+use std::path::{Path, PathBuf};
+
+use ov_types::ReleaseName;
+use toml::{Table, Value};
+
+use super::arguments::{flag_value, skip_heights};
+use super::current::APPLIED_FILE;
+use super::names::GENESIS;
+use super::shape::{node_config_of, plan_rules, pre_upgrade_codes, signer};
+use crate::family::{Defaults, Scene, Wrong};
+use crate::generic::{Cosmos, Key};
+use crate::plans::PlanWriters;
+use crate::shape::{NodeShape, Scout};
+use crate::template::{Places, Template};
+
+/// Everything that holds, with marks such as `<program>` for what is only known here.
+const DEFAULTS: &str = include_str!("defaults.toml");
+/// How often files of plans are looked at besides when the kernel tells of a change.
+const PLANS_EVERY_MS: u64 = 300;
+
+/// Sections about things that a node may not have, and a mark in them.
+const IF_KNOWN: [(&[&str], &str); 4] = [
+    (&["unit", "main", "ready"], "<rpc>"),
+    (&["unit", "main", "health"], "<rpc>"),
+    (&["probe", "height"], "<rpc>"),
+    (&["validator"], "<key>"),
+];
+
+/// What holds where the file says nothing.
+pub(crate) fn defaults(scene: &Scene<'_>) -> Defaults {
+    let program = program(scene).map_err(|wrong| vec![wrong])?;
+    let arguments = arguments(scene);
+    let said = filled(scene, &arguments);
+    let home_text = home_text(&arguments);
+    let node_home = flag_value(&said, "--home").map_or_else(|| scene.home.to_owned(), |home| scene.home.join(home));
+    let config = node_config_of(scene.disk, &node_home, &said);
+    let signer = signer(scene.disk, &node_home, &config);
+    let text = |path: Option<PathBuf>| path.map(|path| path.to_string_lossy().into_owned());
+    let known = [
+        ("<program>", Some(program)),
+        ("<node-home>", Some(home_text)),
+        ("<rpc>", config.rpc),
+        ("<key>", text(signer.as_ref().and_then(|signer| signer.key.clone()))),
+        ("<sign-state>", text(signer.and_then(|signer| signer.sign_state))),
+    ];
+    // A test reads the text; were it broken, keys would be missing and told so.
+    let mut table: Table = DEFAULTS.parse().unwrap_or_default();
+    for (section, mark) in IF_KNOWN {
+        if known.iter().any(|(known, value)| *known == mark && value.is_none()) {
+            remove(&mut table, section);
+        }
+    }
+    table.iter_mut().for_each(|(_, value)| fill(value, &known, &arguments));
+    Ok(table)
+}
+
+/// Adds what no key can say: the first release's place, the copy of an applied plan, and how the family writes plans and
+/// ends its hook.
+pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
+    let section = section(scene);
+    let genesis = ReleaseName::new(GENESIS).ok();
+    let beside = shape.layout.releases.parent().unwrap_or(scene.home).join(GENESIS);
+    shape.layout.placed = genesis.map(|genesis| (genesis, beside)).into_iter().collect();
+    shape.applied_copy = Some(APPLIED_FILE.to_owned());
+    let skipped = skip_heights(&filled(scene, &arguments(scene)));
+    for scout in &mut shape.scouts {
+        let Scout::PlanFile { rules, .. } = scout;
+        let writers =
+            if rules.writers == PlanWriters::People { PlanWriters::People } else { PlanWriters::NodeOrPeople };
+        *rules = plan_rules(section.lower_names, writers, skipped.clone(), PLANS_EVERY_MS);
+    }
+    let is_own = scene.file.upgrade.migrate.as_ref().is_some_and(|migrate| migrate.program.is_some());
+    if let Some(migrate) = shape.migrate.as_mut().filter(|_| !is_own) {
+        migrate.codes = pre_upgrade_codes(section.pre_upgrade_retries);
+    }
+}
+
+fn section<'a>(scene: &Scene<'a>) -> std::borrow::Cow<'a, Cosmos> {
+    scene.file.cosmos.as_ref().map_or_else(|| std::borrow::Cow::Owned(Cosmos::default()), std::borrow::Cow::Borrowed)
+}
+
+fn program(scene: &Scene<'_>) -> Result<String, Wrong> {
+    let key = || Key::of("cosmos.program");
+    let Some(program) = scene.file.cosmos.as_ref().and_then(|section| section.program.clone()) else {
+        let message = "it is missing: the name of the node's program in the folder `bin` of each release, such as \
+                       `\"simd\"`";
+        return Err(Wrong { key: key(), message: message.to_owned() });
+    };
+    if program.trim().is_empty() || program.contains(['/', '{']) || [".", ".."].contains(&program.as_str()) {
+        let message = format!("`{program}` is not the name of a file in the folder `bin` of each release");
+        return Err(Wrong { key: key(), message });
+    }
+    Ok(program)
+}
+
+/// The arguments that the node will have, as they are written.
+fn arguments(scene: &Scene<'_>) -> Vec<String> {
+    let own = scene.file.unit.get("main").map(|main| &main.args).filter(|args| !args.is_empty());
+    if let Some(own) = own {
+        return own.clone();
+    }
+    let mut arguments = section(scene).args.clone();
+    if flag_value(&arguments, "--home").is_none() {
+        arguments.extend(["--home".to_owned(), "{home}".to_owned()]);
+    }
+    arguments
+}
+
+/// The same with the home filled in. What is no template is told elsewhere.
+fn filled(scene: &Scene<'_>, arguments: &[String]) -> Vec<String> {
+    let home = scene.home.to_string_lossy();
+    let places = Places { home: &home, data: None, unit: Some("main"), release: true };
+    let fill = |text: &String| {
+        Template::parse(text, &places).map_or_else(|_| text.clone(), |template| template.fill(Path::new("")))
+    };
+    arguments.iter().map(fill).collect()
+}
+
+/// The node's own home, as a path in the file is written.
+fn home_text(arguments: &[String]) -> String {
+    match flag_value(arguments, "--home") {
+        None => "{home}".to_owned(),
+        Some(home) if home.starts_with(['/', '{']) => home.to_owned(),
+        Some(relative) => format!("{{home}}/{relative}"),
+    }
+}
+
+fn remove(table: &mut Table, section: &[&str]) {
+    match section {
+        [] => {}
+        [last] => drop(table.remove(*last)),
+        [first, rest @ ..] => {
+            if let Some(Value::Table(below)) = table.get_mut(*first) {
+                remove(below, rest);
+            }
+        }
+    }
+}
+
+/// Puts what is known in the place of its marks.
+fn fill(value: &mut Value, known: &[(&str, Option<String>)], arguments: &[String]) {
+    match value {
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| fill(value, known, arguments)),
+        Value::Array(list) if list.first().and_then(Value::as_str) == Some("<args>") => {
+            *list = arguments.iter().cloned().map(Value::String).collect();
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| fill(value, known, arguments)),
+        Value::String(text) => {
+            for (mark, value) in known {
+                if let Some(value) = value.as_ref().filter(|_| text.contains(mark)) {
+                    *text = text.replace(mark, value);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;
