@@ -1,5 +1,8 @@
 //! Plan files by all writers, in all states.
 
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
+
 use fakenode::Profile;
 
 use super::node::Node;
@@ -45,6 +48,48 @@ fn what_a_person_scheduled_waits_for_its_height_whatever_is_restarted() {
     let added = node.call(&["add-upgrade", "v2", program.to_str().unwrap(), "--upgrade-height", "400"]);
     assert!(added.status.success(), "{}", text(&added));
     waits_through_restarts(node);
+}
+
+#[test]
+fn a_plan_file_counts_by_what_is_in_it_and_not_by_its_time() {
+    let mut node = patient();
+    node.start();
+    node.wait_for_height(20);
+    // As it comes out of a backup; both have the same length and the same time.
+    for (name, line) in [("v8", "is armed"), ("v2", "plan 1 to v8 is withdrawn")] {
+        let place = node.path("data/plan.new");
+        node.install(&format!("upgrades/{name}"), &Profile::new(name));
+        fs::write(&place, AHEAD.replace("v2", name)).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        File::options().write(true).open(&place).unwrap().set_modified(long_ago).unwrap();
+        fs::rename(&place, node.path("data/upgrade-info.json")).unwrap();
+        node.wait_for_line(line);
+    }
+    node.wait_for_line("fakenode v2 started");
+    assert!(node.stop().success());
+    assert_eq!(node.launched(), ["v1", "v2"]);
+}
+
+#[test]
+fn no_program_is_started_to_watch_a_plan_that_waits() {
+    let mut node = patient();
+    let program = node.path("cosmovisor/genesis/bin/fakenode");
+    fs::create_dir(node.path("cosmovisor/genesis/real")).unwrap();
+    fs::rename(&program, node.path("cosmovisor/genesis/real/fakenode")).unwrap();
+    // Whoever starts the program is written down.
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >> '{}'\nexec \"${{0%/*}}/../real/fakenode\" \"$@\"\n",
+        node.path("calls").display()
+    );
+    fs::write(&program, script).unwrap();
+    node.start();
+    node.wait_for_height(20);
+    node.write_plan(AHEAD);
+    node.wait_for_line("is armed");
+    node.wait_for_height(300);
+    let calls = fs::read_to_string(node.path("calls")).unwrap();
+    assert!(calls.lines().count() == 1 && calls.starts_with("start "), "{calls}");
+    assert!(node.stop().success());
 }
 
 #[test]

@@ -37,6 +37,16 @@ fn a_node_that_halts_and_dies_is_upgraded_and_goes_on() {
 }
 
 #[test]
+fn a_node_that_halts_and_ends_with_success_is_upgraded() {
+    let mut node = Node::halting("v2@60", &["--halt-exit", "0"]);
+    node.stage("v2");
+    node.start();
+    node.wait_for_height(70);
+    assert!(node.stop().success());
+    assert_eq!(node.launched(), ["v1", "v2"]);
+}
+
+#[test]
 fn a_node_that_halts_and_lives_is_upgraded() {
     let mut node = Node::halting("v2@60", &[]);
     node.stage("v2");
