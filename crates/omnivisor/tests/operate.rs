@@ -17,7 +17,7 @@ mod operate {
     mod disk_full;
     mod doctor;
     mod error_codes;
-    mod safety_page;
+    mod promises;
     mod signer;
     mod snapshots;
     mod support;
