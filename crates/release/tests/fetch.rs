@@ -8,7 +8,6 @@ mod fetch {
     mod interrupted;
     mod kinds;
     mod local;
-    mod server;
     mod trust;
     mod web;
 }

@@ -67,7 +67,7 @@ fn what_is_written_now_is_what_1_1_wrote() {
         origin: None,
     };
     let clock = SimClock::new(Moment { monotonic_ms: 1, wall_ms: 1_795_155_975_000 });
-    let transport = HttpTransport::new(Silence::default()).unwrap();
+    let transport = HttpTransport::new(Silence::default());
     let world = World {
         disk: &disk,
         clock: &clock,

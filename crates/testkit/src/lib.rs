@@ -15,11 +15,13 @@
 mod mount;
 mod node;
 mod processes;
+mod server;
 mod terminal;
 
 pub use mount::Mount;
 pub use node::{DaemonExit, TestNode};
 pub use processes::{children_of, is_alive, marked_processes, start_ticks};
+pub use server::{Question, Reply, Server};
 pub use terminal::Terminal;
 
 use std::time::{Duration, Instant};

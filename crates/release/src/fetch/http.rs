@@ -4,7 +4,7 @@
 //! are sent: no encoding is asked for and none is undone, for what is checked must be what was published.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ov_types::Span;
@@ -20,7 +20,7 @@ const REDIRECTS_MAX: usize = 10;
 const HEADERS: [&str; 6] = ["content-length", "content-range", "etag", "last-modified", "retry-after", "content-type"];
 
 /// How long a server may be silent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silence {
     /// Until a connection is there.
     pub connect: Span,
@@ -34,12 +34,19 @@ impl Default for Silence {
     }
 }
 
-/// Connections to web servers. To be used from threads that are no runtime's.
+/// Connections to web servers. To be used from threads that are no runtime's. Costs nothing before the first question:
+/// most of those who could fetch something never do.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
+    line: Arc<OnceLock<Connections>>,
+    silence: Silence,
+}
+
+/// What answers come over.
+#[derive(Debug, Clone)]
+struct Connections {
     client: reqwest::Client,
     runtime: Arc<Runner>,
-    silence: Silence,
 }
 
 /// A runtime that can be dropped anywhere.
@@ -63,8 +70,23 @@ impl Drop for Runner {
 }
 
 impl HttpTransport {
-    /// A transport with these bounds. Reads the machine's certificates.
-    pub fn new(silence: Silence) -> Result<Self, TransportError> {
+    /// A transport with these bounds.
+    pub fn new(silence: Silence) -> Self {
+        Self { line: Arc::default(), silence }
+    }
+
+    /// The connections. The first call reads the machine's certificates.
+    fn connections(&self) -> Result<&Connections, TransportError> {
+        if let Some(made) = self.line.get() {
+            return Ok(made);
+        }
+        let made = Connections::new(self.silence)?;
+        Ok(self.line.get_or_init(|| made))
+    }
+}
+
+impl Connections {
+    fn new(silence: Silence) -> Result<Self, TransportError> {
         let unreachable = |why: String| TransportError::Unreachable { why };
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| unreachable(error.to_string()))?;
@@ -76,7 +98,7 @@ impl HttpTransport {
             .referer(false)
             .build();
         let client = client.map_err(|error| unreachable(innermost(&error)))?;
-        Ok(Self { client, runtime: Arc::new(Runner(Some(runtime))), silence })
+        Ok(Self { client, runtime: Arc::new(Runner(Some(runtime))) })
     }
 }
 
@@ -102,19 +124,21 @@ impl Transport for HttpTransport {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
-        let request = self.client.get(ask.url).headers(headers).send();
-        let response = self.runtime.run(bounded(self.silence, cancel, request))??;
+        let Connections { client, runtime } = self.connections()?;
+        let request = client.get(ask.url).headers(headers).send();
+        let response = runtime.run(bounded(self.silence, cancel, request))??;
         let response = response.map_err(|error| unanswered(&error))?;
         let status = response.status().as_u16();
         let text = |name: &str| Some((name.to_owned(), response.headers().get(name)?.to_str().ok()?.to_owned()));
         let headers = HEADERS.into_iter().filter_map(text).collect();
-        let body = HttpBody { response, runtime: Arc::clone(&self.runtime), silence: self.silence };
+        let body = HttpBody { response, runtime: Arc::clone(runtime), silence: self.silence };
         Ok(Answer { status, headers, body: Box::new(body) })
     }
 
     fn pause(&self, pause_ms: u64, cancel: &Cancel) {
-        // Without a runtime there is nothing to wait for.
-        let _ = self.runtime.run(async {
+        // Without connections there is nothing to wait for.
+        let Ok(Connections { runtime, .. }) = self.connections() else { return };
+        let _ = runtime.run(async {
             tokio::select! {
                 () = cancel.cancelled() => {}
                 () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}

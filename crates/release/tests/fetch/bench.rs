@@ -27,7 +27,7 @@ impl Bench {
         // Loading the machine's certificates takes a while, so that is done once.
         static TRANSPORT: LazyLock<HttpTransport> = LazyLock::new(|| {
             let silence = Silence { connect: Span::from_seconds(5), stall: Span::from_ms(400) };
-            HttpTransport::new(silence).unwrap()
+            HttpTransport::new(silence)
         });
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");

@@ -9,7 +9,7 @@ use ov_release::fetch::{FetchError, FetchRequest, Patience};
 use ov_types::{Lasting, Span};
 
 use super::bench::{Bench, from, patience, whole};
-use super::server::{Question, Reply, Server};
+use ov_testkit::{Question, Reply, Server};
 
 /// Bytes that are different everywhere.
 fn body(seed: u32) -> Arc<Vec<u8>> {

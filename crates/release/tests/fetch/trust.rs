@@ -7,7 +7,7 @@ use ov_types::Lasting;
 
 use super::archives::{file, zip_of};
 use super::bench::{Bench, from, whole};
-use super::server::{Reply, Server};
+use ov_testkit::{Reply, Server};
 
 const PROGRAM: &[u8] = b"test";
 const MD5: &str = "098f6bcd4621d373cade4e832627b4f6";

@@ -6,7 +6,7 @@ use ov_types::Lasting;
 
 use super::archives::gzip;
 use super::bench::{Bench, from, patience, whole};
-use super::server::{Reply, Server};
+use ov_testkit::{Reply, Server};
 
 const PROGRAM: &[u8] = b"the program";
 
@@ -207,7 +207,7 @@ fn a_transport_works_beside_another_runtime() {
     let server = Server::new(|_, _| Reply::whole(PROGRAM));
     let request = from(&[server.url("/node")]);
     runtime.block_on(async {
-        let transport = HttpTransport::new(Silence::default()).unwrap();
+        let transport = HttpTransport::new(Silence::default());
         let fetching = tokio::task::spawn_blocking({
             let transport = transport.clone();
             move || {

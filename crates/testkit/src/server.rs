@@ -1,5 +1,4 @@
 //! A web server that answers as a test wants it, byte by byte.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,13 +9,15 @@ use std::time::Duration;
 
 /// A question that came.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
-    pub(super) path: String,
+pub struct Question {
+    /// The path that was asked for, with its query.
+    pub path: String,
     headers: Vec<(String, String)>,
 }
 
 impl Question {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    /// One of its headers, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
@@ -26,28 +27,31 @@ impl Question {
 }
 
 /// An answer: its head, what of its body is sent, and what happens then.
-pub(super) struct Reply {
+#[derive(Debug)]
+pub struct Reply {
     head: String,
     body: Vec<u8>,
     stalls: bool,
 }
 
 impl Reply {
-    pub(super) fn status(status: u16) -> Self {
+    /// An answer without a body.
+    pub fn status(status: u16) -> Self {
         Self::raw(&format!("HTTP/1.1 {status} Any\r\ncontent-length: 0\r\n"), b"")
     }
 
     /// A head without its empty line, and a body.
-    pub(super) fn raw(head: &str, body: &[u8]) -> Self {
+    pub fn raw(head: &str, body: &[u8]) -> Self {
         Self { head: head.to_owned(), body: body.to_vec(), stalls: false }
     }
 
-    pub(super) fn whole(body: &[u8]) -> Self {
+    /// All of it.
+    pub fn whole(body: &[u8]) -> Self {
         Self::raw(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", body.len()), body)
     }
 
     /// As an honest server with this version of a file answers, parts included.
-    pub(super) fn file(question: &Question, body: &[u8], etag: &str) -> Self {
+    pub fn file(question: &Question, body: &[u8], etag: &str) -> Self {
         let is_same = question.header("if-range").is_none_or(|tag| tag == etag);
         let reply = match question.range_from().filter(|from| is_same && *from < body.len()) {
             None => Self::whole(body),
@@ -56,7 +60,8 @@ impl Reply {
         reply.with(&format!("etag: {etag}"))
     }
 
-    pub(super) fn part(body: &[u8], from: usize) -> Self {
+    /// The rest of it, from there on.
+    pub fn part(body: &[u8], from: usize) -> Self {
         let (len, last) = (body.len(), body.len() - 1);
         let head = format!(
             "HTTP/1.1 206 Partial\r\ncontent-length: {}\r\ncontent-range: bytes {from}-{last}/{len}\r\n",
@@ -65,28 +70,34 @@ impl Reply {
         Self::raw(&head, &body[from..])
     }
 
-    pub(super) fn with(mut self, header: &str) -> Self {
+    /// One header more.
+    #[must_use]
+    pub fn with(mut self, header: &str) -> Self {
         self.head.push_str(header);
         self.head.push_str("\r\n");
         self
     }
 
     /// Ends the connection behind these bytes of the body, whatever was announced.
-    pub(super) fn cut(mut self, len: usize) -> Self {
+    #[must_use]
+    pub fn cut(mut self, len: usize) -> Self {
         self.body.truncate(len);
         self
     }
 
     /// Says nothing more behind these bytes of the body, until the client has enough of it.
-    pub(super) fn stalled(self, len: usize) -> Self {
+    #[must_use]
+    pub fn stalled(self, len: usize) -> Self {
         Self { stalls: true, ..self.cut(len) }
     }
 }
 
 type Answerer = dyn Fn(&Question, usize) -> Reply + Send + Sync;
 
-pub(super) struct Server {
-    pub(super) address: String,
+/// A server on the loopback, until it is dropped.
+pub struct Server {
+    /// Its address, without a path.
+    pub address: String,
     asked: Arc<Mutex<Vec<Question>>>,
     is_over: Arc<AtomicBool>,
     port: u16,
@@ -95,7 +106,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Answers the n-th question, counted from zero, with what `answer` gives.
-    pub(super) fn new(answer: impl Fn(&Question, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn new(answer: impl Fn(&Question, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -115,12 +126,20 @@ impl Server {
         Self { address, asked, is_over, port, acceptor: Some(acceptor) }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    /// The address of a path.
+    pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }
 
-    pub(super) fn asked(&self) -> Vec<Question> {
+    /// What was asked so far, in order.
+    pub fn asked(&self) -> Vec<Question> {
         self.asked.lock().unwrap().clone()
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
