@@ -105,11 +105,28 @@ pub(crate) fn make_way(
             sync_parent(disk, &layout.directory(name))?;
             return Ok(Some(there));
         }
-        State::Unknown => return Err(ReleaseError::Foreign { name: name.clone(), path: layout.directory(name) }),
+        State::Unknown => {
+            let directory = layout.directory(name);
+            if !is_hollow(disk, &directory)? {
+                return Err(ReleaseError::Foreign { name: name.clone(), path: directory });
+            }
+            durable::remove_tree(disk, &directory).at("remove", &directory)?;
+        }
         State::Damaged(_) => clear_damaged(disk, layout, name)?,
         State::Missing => {}
     }
     Ok(None)
+}
+
+/// Whether a directory holds nothing but directories: others leave such behind when what they wanted to put there did
+/// not come.
+pub(crate) fn is_hollow(disk: &dyn Disk, directory: &Path) -> Result<bool, ReleaseError> {
+    let facts = disk.facts(directory).at("look at", directory)?;
+    if facts.is_none_or(|facts| facts.kind != Kind::Directory) {
+        return Ok(false);
+    }
+    let inside = tree::walk(disk, directory)?;
+    Ok(inside.iter().all(|plan| matches!(plan.what, PlannedKind::Directory { .. })))
 }
 
 /// Accepts a directory that somebody put into its final place as a release: reads and syncs it, makes the
@@ -128,6 +145,9 @@ pub fn adopt(
             return Ok(Staged { provenance, changed: false });
         }
         State::Missing => return Err(ReleaseError::Incomplete { name: name.clone(), state: "missing".to_owned() }),
+        State::Unknown if is_hollow(disk, &directory)? => {
+            return Err(ReleaseError::Incomplete { name: name.clone(), state: "an empty folder".to_owned() });
+        }
         State::Unknown | State::Damaged(_) => {}
     }
     let mut planned = tree::walk(disk, &directory)?;

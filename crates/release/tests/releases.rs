@@ -157,6 +157,16 @@ fn what_people_put_there_is_neither_replaced_nor_run_before_it_is_adopted() {
 }
 
 #[test]
+fn folders_that_hold_nothing_are_in_nobodys_way() {
+    let disk = disk();
+    for folder in ["/home/releases", "/home/releases/v1", "/home/releases/v1/bin"] {
+        disk.make_directory(Path::new(folder), 0o755).unwrap();
+    }
+    assert!(stage(&disk, &layout(), &file("v1")).unwrap().changed);
+    switch(&disk, &layout(), &name("v1")).unwrap();
+}
+
+#[test]
 fn damage_is_seen_and_stops_a_switch() {
     let disk = disk();
     stage(&disk, &layout(), &file("v1")).unwrap();

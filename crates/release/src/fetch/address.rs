@@ -158,6 +158,34 @@ impl Address {
         Ok(Self { checksum, archive, subdirectory, ..mirror })
     }
 
+    /// What in it must not be written down or shown, if anything: a password, or a part of the query that opens what
+    /// others cannot.
+    pub fn secret(&self) -> Option<&'static str> {
+        const KEYS: [&str; 10] = [
+            "aws_access_key_secret",
+            "aws_access_token",
+            "x-amz-signature",
+            "x-amz-security-token",
+            "x-goog-signature",
+            "signature",
+            "sig",
+            "access_token",
+            "private_token",
+            "token",
+        ];
+        if let Some(Clause::List(list)) = &self.checksum
+            && let Some(secret) = Self::parse(list).ok().and_then(|list| list.secret())
+        {
+            return Some(secret);
+        }
+        let (Place::Web(url) | Place::Amazon(url) | Place::Google(url)) = &self.place else { return None };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Some("a user or a password");
+        }
+        let mut keys = url.query_pairs().map(|(key, _)| key.into_owned());
+        keys.find_map(|key| KEYS.into_iter().find(|secret| key.eq_ignore_ascii_case(secret)))
+    }
+
     /// What its checksum clause says.
     pub fn checksum(&self) -> Option<&Clause> {
         self.checksum.as_ref()

@@ -41,7 +41,7 @@ pub use http::{HttpTransport, Silence};
 pub use kind::Kind;
 pub use layout_rules::Misplaced;
 pub use object_store::Credentials;
-pub(crate) use partial::discard;
+pub use partial::discard;
 pub use plan_info::{InvalidPlanInfo, PlanInfo, Written, own_platform};
 pub use progress::{Phase, Progress};
 pub use release::{Brought, Fetch, FetchRequest, Policy, World, fetch, forget, read_plan_info};

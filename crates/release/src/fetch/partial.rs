@@ -194,8 +194,8 @@ fn parse_note(bytes: &[u8]) -> Option<Note> {
     serde_json::from_slice::<Note>(bytes).ok().filter(|note| note.format.0 == MAJOR)
 }
 
-/// Removes what fetching a release left.
-pub(crate) fn discard(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
+/// Removes what fetching a release left. Must not run beside a fetch of it.
+pub fn discard(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<(), ReleaseError> {
     let folder = layout.fetching(name);
     if durable::exists(disk, &folder).at("look at", &folder)? {
         durable::remove_tree(disk, &folder).at("remove", &folder)?;

@@ -73,11 +73,15 @@ impl PlanInfo {
         Ok(serde_json::from_str(text)?)
     }
 
-    /// The address for a platform, such as `linux/amd64`: its own, or that for any.
-    pub fn address_for(&self, platform: &str) -> Result<Address, InvalidPlanInfo> {
+    /// What is written for a platform, such as `linux/amd64`, or else for any.
+    pub fn text_for(&self, platform: &str) -> Result<&str, InvalidPlanInfo> {
         let found = self.binaries.get(platform).or_else(|| self.binaries.get("any"));
-        let found = found.ok_or_else(|| InvalidPlanInfo::Platform(platform.to_owned()))?;
-        Ok(Address::parse(found)?)
+        found.map(String::as_str).ok_or_else(|| InvalidPlanInfo::Platform(platform.to_owned()))
+    }
+
+    /// The same as an address.
+    pub fn address_for(&self, platform: &str) -> Result<Address, InvalidPlanInfo> {
+        Ok(Address::parse(self.text_for(platform)?)?)
     }
 }
 

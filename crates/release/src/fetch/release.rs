@@ -63,7 +63,7 @@ impl std::fmt::Debug for Fetch<'_, '_> {
 }
 
 /// What has to be said for bytes before they are looked into.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// There has to be a checksum.
     pub must_have_checksum: bool,
@@ -270,7 +270,9 @@ impl Fetch<'_, '_> {
         match state(disk, layout, name)? {
             State::Complete(there) => self.accepted(there).map(|_| true),
             State::Unknown if !durable::exists(disk, &pending).at("look at", &pending)? => {
-                Err(ReleaseError::Foreign { name: name.clone(), path: layout.directory(name) }.into())
+                let path = layout.directory(name);
+                let is_hollow = stage::is_hollow(disk, &path)?;
+                if is_hollow { Ok(false) } else { Err(ReleaseError::Foreign { name: name.clone(), path }.into()) }
             }
             State::Unknown | State::Missing | State::Damaged(_) => Ok(false),
         }

@@ -56,6 +56,15 @@ pub enum SignatureError {
 /// Opens what was signed, from its beginning.
 pub(super) type Open<'a> = &'a dyn Fn() -> io::Result<Box<dyn Reader>>;
 
+/// The same person is known by the same key.
+impl PartialEq for Signer {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for Signer {}
+
 impl Signer {
     /// Somebody by their minisign public key: the line that begins with `RW`, or the whole file.
     pub fn minisign(text: &str) -> Result<Self, SignatureError> {

@@ -4,7 +4,7 @@ use ov_sys::{Clock, Random};
 use ov_types::{Moment, Span};
 
 /// How long and how often a download is tried.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// Tries in a row that bring nothing.
     pub tries: u32,

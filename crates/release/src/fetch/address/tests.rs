@@ -149,6 +149,27 @@ fn a_mirror_has_the_same_file_with_all_that_is_said_about_it() {
 }
 
 #[test]
+fn what_must_not_be_written_down_is_recognised() {
+    for (text, what) in [
+        ("https://me:hunter2@a.example/node", Some("a user or a password")),
+        ("https://hunter2@a.example/node", Some("a user or a password")),
+        (
+            "s3::https://s3.amazonaws.com/b/node?aws_access_key_id=me&aws_access_key_secret=h",
+            Some("aws_access_key_secret"),
+        ),
+        (
+            "https://a.example/node?X-Amz-Date=1&X-Amz-Signature=h&checksum=md5:d41d8cd98f00b204e9800998ecf8427e",
+            Some("x-amz-signature"),
+        ),
+        ("https://a.example/node?checksum=file:https://me:hunter2@a.example/sums", Some("a user or a password")),
+        ("https://a.example/node?checksum=file:https://a.example/sums&signed=no&archive=zip", None),
+        ("/srv/node@home:1", None),
+    ] {
+        assert_eq!(address(text).secret(), what, "{text}");
+    }
+}
+
+#[test]
 fn signatures_lie_beside_what_they_sign() {
     let beside = address("https://a.example/node.zip?token=1&archive=tgz").beside(".minisig");
     assert_eq!((beside.kind(), beside.to_string().as_str()), (None, "https://a.example/node.zip.minisig"));

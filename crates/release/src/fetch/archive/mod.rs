@@ -16,7 +16,7 @@ use super::kind::{Kind, Packing};
 pub(super) use survey::{Shape, Survey};
 
 /// What is unpacked at most.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes to be downloaded.
     pub download_bytes_max: u64,
