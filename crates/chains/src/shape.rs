@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use ov_release::fetch::{Limits, Patience, Policy, Silence};
 use ov_types::{EngineSettings, FailurePolicy, KeepMethod, ReleaseName, UnitName};
 
 use crate::plans::PlanRules;
@@ -51,6 +52,8 @@ pub struct NodeShape {
     pub webhooks: Vec<Webhook>,
     /// Where metrics are served over TCP, besides the control socket.
     pub metrics_listen: Option<SocketAddr>,
+    /// How releases are fetched.
+    pub fetch: FetchShape,
     /// Which snapshots stay.
     pub snapshots: Retention,
     /// How many releases stay besides the current one and those that a plan needs.
@@ -406,6 +409,23 @@ impl Scout {
         let Scout::PlanFile { rules, .. } = self;
         rules
     }
+}
+
+/// How releases are fetched from where plans and people say they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchShape {
+    /// Whether what plans say of where their release is, is followed. Without it only what people name is fetched.
+    pub by_plan: bool,
+    /// What is believed.
+    pub policy: Policy,
+    /// Folders of somebody who keeps copies, asked in this order when the address itself does not serve.
+    pub mirrors: Vec<String>,
+    /// What is accepted.
+    pub limits: Limits,
+    /// How long is tried.
+    pub patience: Patience,
+    /// How long a server may be silent.
+    pub silence: Silence,
 }
 
 /// How the data directory is kept before a switch.

@@ -11,6 +11,7 @@ mod crash_points;
 mod custody;
 pub mod doctor;
 pub mod event_log;
+pub mod fetch;
 mod live;
 pub mod metrics;
 mod node;

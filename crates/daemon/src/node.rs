@@ -11,12 +11,12 @@ mod status;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ov_chains::NodeShape;
 use ov_chains::shape::{Output, Probe};
 use ov_engine::{Found, Input, Order, UnitReport};
+use ov_release::fetch::Cancel;
 use ov_supervise::ShimEvent;
 use ov_sys::{Clock, Disk};
 use ov_types::api::{Acknowledged, Refusal};
@@ -52,6 +52,8 @@ pub(crate) enum Message {
     Input(Input),
     /// The height that a run of main was seen at.
     Height(Height, RunId),
+    /// Something happened beside the engine.
+    Tell(EventKind),
     /// All scouts were asked; whether the engine waits for that.
     Looked(Looked, bool),
     /// Work on the data is over.
@@ -87,7 +89,7 @@ struct UnitHere {
 #[derive(Debug)]
 struct StepTask {
     task: JoinHandle<()>,
-    abandoned: Arc<AtomicBool>,
+    abandoned: Cancel,
     is_proof: bool,
 }
 
@@ -304,6 +306,10 @@ impl Keeper {
                 self.handle.metrics.height(height, self.clock.now());
                 self.take(Input::Height(height))?;
                 self.weigh_height();
+                Ok(())
+            }
+            Message::Tell(kind) => {
+                self.push(kind);
                 Ok(())
             }
             Message::Looked(looked, consulted) => self.take_looked(looked, consulted),

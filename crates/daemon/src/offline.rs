@@ -5,18 +5,19 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use ov_chains::ConfigError;
 use ov_chains::shape::HomeLayout;
 use ov_engine::Ledger;
 use ov_journal::{JournalError, Parsed};
+use ov_release::fetch::Cancel;
 use ov_sys::{Disk, RealClock, RealDisk};
 use ov_types::api::{DoctorReport, HistoryEntry};
 use ov_types::{Event, PlanId, Record, ReleaseName, UnitName};
 use ov_vault::SignState;
 
 use crate::doctor::Depth;
+use crate::fetch::Supply;
 use crate::steps::{Standing, Workshop};
 use crate::{event_log, units};
 
@@ -76,6 +77,7 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
     let records: Vec<Record> =
         history(home, None, None).unwrap_or_default().into_iter().map(|entry| entry.record).collect();
     let ledger = Ledger::fold(&records).unwrap_or_default();
+    let supply = Supply::of(&shape.fetch);
     let shop = Workshop {
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock),
@@ -85,7 +87,8 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
         recorded_sign_state: ledger.sign_state().map(|(height, round, step)| SignState { height, round, step }),
         height: ledger.last_end().and_then(|end| end.height),
         plans: crate::steps::waiting_plans(&ledger),
-        abandoned: Arc::new(AtomicBool::new(false)),
+        supply,
+        abandoned: Cancel::default(),
     };
     let plan = shop.plans.iter().find(|plan| release.is_none_or(|release| *release == plan.release));
     let findings = shop.examine(plan, release, Depth::Full);
@@ -100,6 +103,7 @@ pub fn first_release(
     source: &Path,
 ) -> Result<(), ov_types::Problem> {
     let shape = ov_chains::load(&RealDisk, home, config).map_err(|error| error.problem())?;
+    let supply = Supply::of(&shape.fetch);
     let shop = Workshop {
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock),
@@ -109,9 +113,10 @@ pub fn first_release(
         recorded_sign_state: None,
         height: None,
         plans: Vec::new(),
-        abandoned: Arc::new(AtomicBool::new(false)),
+        supply,
+        abandoned: Cancel::default(),
     };
-    crate::steps::stage(&shop, name.clone(), source, None, None)?;
+    crate::steps::stage(&shop, name, &source.to_string_lossy(), None, None)?;
     let summary = format!("make {name} the current release");
     let layout = shop.layout();
     let current = ov_release::current(&*shop.disk, &layout);

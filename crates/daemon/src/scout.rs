@@ -198,6 +198,7 @@ fn wish(plan: &Candidate, trigger: Trigger, on_failure: FailurePolicy, origin: &
         on_failure,
         origin: origin.clone(),
         source: None,
+        info: plan.info.clone(),
         sha256: None,
         keep: true,
         replaces: None,

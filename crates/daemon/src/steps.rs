@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ov_chains::NodeShape;
 use ov_engine::{Entry, Ledger, Phase, StepCall};
+use ov_release::fetch::Cancel;
 use ov_sys::{Clock, Disk};
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{Direction, Finding, Height, Plan, PlanId, Problem, ReleaseName, SnapshotId, Step};
@@ -17,6 +17,8 @@ use ov_vault::SignState;
 
 use crate::core::Core;
 use crate::doctor::{self, Depth, DoctorInput};
+use crate::fetch::Supply;
+use crate::scout::Sighting;
 
 mod commit;
 mod examine;
@@ -53,8 +55,10 @@ pub struct Workshop {
     pub height: Option<Height>,
     /// Plans that wait for their trigger.
     pub plans: Vec<Plan>,
+    /// What releases are fetched with.
+    pub supply: Supply,
     /// Set when the result is no longer wanted.
-    pub abandoned: Arc<AtomicBool>,
+    pub abandoned: Cancel,
 }
 
 /// Where a node's things are, for [`Workshop::of`].
@@ -66,6 +70,8 @@ pub struct Place {
     pub clock: Arc<dyn Clock>,
     /// The node.
     pub shape: Arc<NodeShape>,
+    /// What releases are fetched with.
+    pub supply: Supply,
 }
 
 impl Workshop {
@@ -78,7 +84,7 @@ impl Workshop {
         let is_left = |entry: &&Entry| live().any(|back| entry.facts.previous.as_ref() == Some(&back.plan.release));
         let last = ledger.entries().rev().find(committed).filter(is_left);
         let kept = live().chain(last).filter_map(|entry| entry.facts.snapshot.clone()).collect();
-        let Place { disk, clock, shape } = place;
+        let Place { disk, clock, shape, supply } = place;
         Self {
             disk,
             clock,
@@ -88,7 +94,8 @@ impl Workshop {
             recorded_sign_state: recorded_sign_state(node),
             height: node.height().map(|(height, _)| height),
             plans: waiting_plans(ledger),
-            abandoned: Arc::new(AtomicBool::new(false)),
+            supply,
+            abandoned: Cancel::default(),
         }
     }
 
@@ -128,6 +135,14 @@ impl Workshop {
         self.shape.scouts.iter().find_map(written).unwrap_or_else(|| release.to_string())
     }
 
+    /// What the files of plans say besides of the one that leads to a release.
+    pub(crate) fn info_as_written(&self, release: &ReleaseName) -> Option<String> {
+        self.shape.scouts.iter().find_map(|scout| match crate::scout::look(&*self.disk, scout.path(), scout.rules()) {
+            Sighting::Found(plans, _) => plans.into_iter().find(|plan| plan.release == *release)?.info,
+            Sighting::Absent | Sighting::NotYet(_) | Sighting::Unusable(_) => None,
+        })
+    }
+
     /// The program of a release, relative to its directory, if main is launched through `current`.
     pub fn program_in_release(&self) -> Option<String> {
         program_in_release(&self.shape)
@@ -141,7 +156,7 @@ impl Workshop {
     }
 
     fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Relaxed)
+        self.abandoned.is_cancelled()
     }
 }
 

@@ -138,6 +138,8 @@ pub struct Wish {
     pub origin: Origin,
     /// What to stage it from.
     pub source: Option<String>,
+    /// What the plan says besides.
+    pub info: Option<String>,
     /// SHA-256 the program must have.
     pub sha256: Option<String>,
     /// Whether to snapshot the data first.

@@ -305,6 +305,7 @@ fn plan_of(id: PlanId, wish: &Wish) -> ov_types::Plan {
         on_failure: wish.on_failure,
         origin: wish.origin.clone(),
         source: wish.source.clone(),
+        info: wish.info.clone(),
         sha256: wish.sha256.clone(),
         keep: wish.keep,
         supersedes: None,

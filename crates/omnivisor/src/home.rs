@@ -33,6 +33,14 @@ pub(crate) fn absolute(path: &Path) -> Result<String, Failure> {
     })
 }
 
+/// What a release is to be staged from, as the daemon can use it: an address as it is, or a path.
+pub(crate) fn source(given: &Path) -> Result<String, Failure> {
+    match given.to_str().filter(|text| ov_daemon::fetch::is_address(text)) {
+        Some(address) => Ok(address.to_owned()),
+        None => absolute(given),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 use ov_daemon::core::{Core, CoreError};
+use ov_daemon::fetch::Supply;
 use ov_daemon::steps::{Place, Workshop, carry_out};
 use ov_engine::{Effect, Input, Ledger, Order, Refused, StepCall, StepReport, UnitReport};
 use ov_journal::{JournalError, Options};
+use ov_release::fetch::Cancel;
 use ov_sys::Clock;
 use ov_types::record::StepFacts;
 use ov_types::{Direction, EventKind, PlanId, Problem, RunId, Step, UnitName};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::world::{Event, Task};
 use crate::{Lawful, Nature, Violation, World, home};
@@ -23,7 +24,7 @@ pub(crate) struct Daemon {
     /// Until when the steps of a plan, and the commands of a unit, are busy.
     plans_busy_ms: BTreeMap<PlanId, u64>,
     units_busy_ms: BTreeMap<UnitName, u64>,
-    abandoned: BTreeMap<PlanId, Arc<std::sync::atomic::AtomicBool>>,
+    abandoned: BTreeMap<PlanId, Cancel>,
     /// The height that a run was seen at.
     pub(crate) seen: Option<(RunId, u64)>,
 }
@@ -42,7 +43,7 @@ pub(crate) struct Proof {
     above: u64,
     deadline_ms: u64,
     good: Option<(RunId, u64)>,
-    abandoned: Arc<std::sync::atomic::AtomicBool>,
+    abandoned: Cancel,
 }
 
 impl World {
@@ -219,7 +220,7 @@ impl World {
                 Effect::AbandonStep { plan } => {
                     let abandoned = self.daemon.as_ref().and_then(|daemon| daemon.abandoned.get(&plan));
                     if let Some(abandoned) = abandoned {
-                        abandoned.store(true, Ordering::Relaxed);
+                        abandoned.cancel();
                     }
                 }
                 Effect::Tell(kind) => self.told(&kind)?,
@@ -289,19 +290,20 @@ impl World {
 
     fn begin_step(&mut self, call: StepCall) {
         let (disk, clock) = (Arc::new(self.home.disk.clone()), Arc::new(self.home.clock.clone()));
-        let place = Place { disk, clock, shape: Arc::clone(&self.home.shape) };
+        let (shape, supply) = (Arc::clone(&self.home.shape), Supply::of(&self.home.shape.fetch));
+        let place = Place { disk, clock, shape, supply };
         let within_ms = if self.random.chance(1, 8) { 5_000 } else { 100 };
         let wait_ms = 1 + self.random.below(within_ms);
         let Some(daemon) = &mut self.daemon else { return };
         let shop = Workshop::of(&daemon.core, place, Some(call.plan.id));
-        daemon.abandoned.insert(call.plan.id, Arc::clone(&shop.abandoned));
+        daemon.abandoned.insert(call.plan.id, shop.abandoned.clone());
         let busy = daemon.plans_busy_ms.entry(call.plan.id).or_default();
         let is_proof = call.step == Step::Prove && call.direction == Direction::Forward;
         if is_proof {
             let height = daemon.core.node().height().map(|(height, _)| height);
             let above = call.plan.trigger.height().or(height).unwrap_or_default();
             let deadline_ms = self.true_ms + self.home.shape.prove.within_ms;
-            let abandoned = Arc::clone(&shop.abandoned);
+            let abandoned = shop.abandoned.clone();
             let proof = Proof { call, above: above.0, deadline_ms, good: None, abandoned };
             let wait_ms = (*busy).saturating_sub(self.true_ms) + wait_ms;
             return self.later(wait_ms, Task::Prove(Box::new(proof)));
@@ -331,7 +333,7 @@ impl World {
 
     /// As `prove` does, looking twice a second.
     pub(crate) fn prove(&mut self, mut proof: Proof) -> Lawful {
-        if proof.abandoned.load(Ordering::Relaxed) {
+        if proof.abandoned.is_cancelled() {
             return Ok(());
         }
         let failed = |cause: &str| {

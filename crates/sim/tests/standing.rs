@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ov_daemon::core::Core;
+use ov_daemon::fetch::Supply;
 use ov_daemon::steps::{Place, Workshop, carry_out};
 use ov_engine::{Effect, Input, Order, StepCall, StepReport, Wish};
 use ov_journal::Options;
@@ -45,7 +46,8 @@ impl Daemon {
 
     fn shop(&self, call: &StepCall) -> Workshop {
         let (disk, clock) = (Arc::new(self.home.disk.clone()), Arc::new(self.home.clock.clone()));
-        let place = Place { disk, clock, shape: Arc::clone(&self.home.shape) };
+        let (shape, supply) = (Arc::clone(&self.home.shape), Supply::of(&self.home.shape.fetch));
+        let place = Place { disk, clock, shape, supply };
         Workshop::of(&self.core, place, Some(call.plan.id))
     }
 
@@ -72,6 +74,7 @@ fn wish(home: &Home, height: u64, replaces: Option<PlanId>) -> Wish {
         on_failure: FailurePolicy::Hold,
         origin: Origin::Person,
         source: Some(home.source(2).display().to_string()),
+        info: None,
         sha256: None,
         keep: true,
         replaces,

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
+use ov_daemon::fetch::Supply;
 use ov_daemon::steps::{Standing, Workshop, carry_out};
 use ov_engine::StepCall;
+use ov_release::fetch::Cancel;
 use ov_release::{CurrentRelease, State};
 use ov_sim::{Home, Nature};
 use ov_sys::disk::{Disk, Kind};
@@ -31,6 +32,7 @@ fn plan(home: &Home) -> Plan {
         on_failure: FailurePolicy::Rollback,
         origin: Origin::Person,
         source: Some(home.source(2).display().to_string()),
+        info: None,
         sha256: None,
         keep: true,
         supersedes: None,
@@ -68,7 +70,8 @@ fn run(home: &Home, step: Step, direction: Direction, facts: &StepFacts) -> Resu
         recorded_sign_state: Some(SignState { height: 7, round: 0, step: 3 }),
         height: None,
         plans: vec![plan.clone()],
-        abandoned: Arc::new(AtomicBool::new(false)),
+        supply: Supply::of(&home.shape.fetch),
+        abandoned: Cancel::default(),
     };
     let toward = match direction {
         Direction::Forward => None,

@@ -169,7 +169,7 @@ pub struct NewPlan {
     /// What to do when it cannot be proven; the configuration's default if absent.
     #[serde(default)]
     pub on_failure: Option<FailurePolicy>,
-    /// File or directory to stage it from.
+    /// File, directory or address to stage it from. An address must not hold secrets: it is written down.
     #[serde(default)]
     pub source: Option<String>,
     /// SHA-256 the program must have.
@@ -255,7 +255,7 @@ pub struct ReleaseStatus {
 pub struct NewRelease {
     /// Its name.
     pub name: ReleaseName,
-    /// File or directory to stage it from.
+    /// File, directory or address to stage it from.
     pub source: String,
     /// SHA-256 the program must have.
     #[serde(default)]

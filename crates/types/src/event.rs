@@ -171,6 +171,28 @@ pub enum EventKind {
         /// What was done.
         message: String,
     },
+    /// A release is being fetched.
+    FetchStarted {
+        /// Which.
+        release: ReleaseName,
+        /// Where from, without what is secret in the address.
+        address: String,
+    },
+    /// A release was fetched, believed, and is in its place.
+    FetchDone {
+        /// Which.
+        release: ReleaseName,
+        /// Where from, without what is secret in the address.
+        address: String,
+        /// Bytes that were fetched.
+        bytes: u64,
+        /// What they were compared with; without it, nothing said what they should be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checksum: Option<String>,
+        /// Who signed them, if that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signer: Option<String>,
+    },
     /// A plan was learned.
     PlanAdded {
         /// The plan.

@@ -3,7 +3,7 @@
 use std::fmt::{Formatter, Result};
 
 use crate::record::Outcome;
-use crate::{Direction, EventKind, Span, counted};
+use crate::{ByteSize, Direction, EventKind, Span, counted};
 
 /// Writes one event as one line without a line end.
 pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
@@ -17,7 +17,9 @@ pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         EventKind::NodeStuck { .. }
         | EventKind::NodeMoving { .. }
         | EventKind::MachineConfirmed
-        | EventKind::DataWorkDone { .. } => write_node(kind, f),
+        | EventKind::DataWorkDone { .. }
+        | EventKind::FetchStarted { .. }
+        | EventKind::FetchDone { .. } => write_node(kind, f),
         EventKind::PlanAdded { .. }
         | EventKind::PlanBlocked { .. }
         | EventKind::StepStarted { .. }
@@ -78,6 +80,15 @@ fn write_node(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         }
         EventKind::DataWorkDone { message } => f.write_str(message),
         EventKind::NodeMoving { height } => write!(f, "the height moves again, at {height}"),
+        EventKind::FetchStarted { release, address } => write!(f, "release {release} is being fetched from {address}"),
+        EventKind::FetchDone { release, address, bytes, checksum, signer } => {
+            write!(f, "release {release} was fetched from {address}: {}", ByteSize(*bytes).rounded())?;
+            match checksum {
+                Some(checksum) => write!(f, ", {checksum}")?,
+                None => f.write_str(", and no checksum said what it should be")?,
+            }
+            signer.as_ref().map_or(Ok(()), |signer| write!(f, ", signed by {signer}"))
+        }
         _ => Ok(()),
     }
 }

@@ -101,9 +101,13 @@ pub struct Plan {
     pub on_failure: FailurePolicy,
     /// Where it was learned.
     pub origin: Origin,
-    /// File or directory to stage the release from; `None` when it is staged already or will be by hand.
+    /// File, directory or address to stage the release from; `None` when it is staged already, will be by hand, or is
+    /// to be found by what the plan itself says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// What the plan says besides, as it was written where it was learned. It is as public as the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<String>,
     /// SHA-256 that the program must have, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
+use ov_release::fetch::Policy;
 use ov_sys::Disk;
 use ov_types::{
     BackOff, CrashLoop, EngineSettings, FailurePolicy, KeepMethod, Lifetime, ReleaseName, StallPolicy, StopRule,
@@ -23,8 +24,8 @@ use super::settings::Settings;
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
-    HeightProbe, HomeLayout, Hook, HookArg, HookCodes, KeepShape, LaunchShape, NodeProbes, NodeShape, Output,
-    ProveShape, Retention, Scout, SignerShape, Stdin, UnitShape,
+    FetchShape, HeightProbe, HomeLayout, Hook, HookArg, HookCodes, KeepShape, LaunchShape, NodeProbes, NodeShape,
+    Output, ProveShape, Retention, Scout, SignerShape, Stdin, UnitShape,
 };
 use crate::template::Template;
 
@@ -68,6 +69,7 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
         signer,
         webhooks: Vec::new(),
         metrics_listen: None,
+        fetch: fetch(settings),
         // They lie among the original's, which nobody but people removes.
         snapshots: Retention { keep_last: u32::MAX, keep_for_ms: None, max_bytes: None },
         releases_keep_last: u32::MAX,
@@ -140,6 +142,13 @@ fn scouts(settings: &Settings, arguments: &[String]) -> Vec<Scout> {
 /// How the family's plans are to be understood.
 pub(super) fn plan_rules(lowered: bool, writers: PlanWriters, skipped: Vec<u64>, every_ms: u64) -> PlanRules {
     PlanRules { names: PlanNames::Escaped { lowered }, writers, skipped, every_ms: Some(every_ms) }
+}
+
+/// Whether plans are followed to where their releases are, and what is believed then. The address of the release needs a
+/// checksum as well as that of a text which leads to it.
+fn fetch(settings: &Settings) -> FetchShape {
+    let policy = Policy { must_have_checksum: settings.must_have_checksum, ..Policy::default() };
+    FetchShape { by_plan: settings.allow_download, policy, ..FetchShape::default() }
 }
 
 fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {

@@ -83,6 +83,7 @@ impl Home {
             on_failure: FailurePolicy::Rollback,
             origin: Origin::Person,
             source: None,
+            info: None,
             sha256: None,
             keep: true,
             supersedes: None,

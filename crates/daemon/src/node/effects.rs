@@ -1,7 +1,6 @@
 //! Effects handed out: to units' tasks, to threads that may wait, to whoever listens.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ov_chains::shape::Output;
@@ -11,6 +10,7 @@ use ov_vault::SignState;
 
 use super::{End, Keeper, Message, StepTask};
 use crate::core::CoreError;
+use crate::fetch::{Supply, Tell};
 use crate::notify::{Sources, Webhooks};
 use crate::probe::{self, Scene};
 use crate::prove::prove;
@@ -103,13 +103,17 @@ impl Keeper {
     /// What steps, and work on the data, work with.
     pub(super) fn workshop(&self, except: Option<PlanId>) -> Workshop {
         let (disk, clock, shape) = (Arc::clone(&self.disk), Arc::clone(&self.clock), Arc::clone(&self.shape));
-        Workshop::of(&self.core, Place { disk, clock, shape }, except)
+        let messages = self.messages.clone();
+        // Whoever tells works on a thread that may wait; when the node task has ended, nobody listens any more.
+        let tell = Tell::to(move |kind| drop(messages.blocking_send(Message::Tell(kind))));
+        let supply = Supply { tell, ..Supply::of(&shape.fetch) };
+        Workshop::of(&self.core, Place { disk, clock, shape, supply }, except)
     }
 
     fn run_step(&mut self, call: StepCall) {
         let is_proof = call.step == Step::Prove && call.direction == Direction::Forward;
         let shop = self.workshop(Some(call.plan.id));
-        let abandoned = Arc::clone(&shop.abandoned);
+        let abandoned = shop.abandoned.clone();
         let earlier = self.steps.remove(&call.plan.id).map(|step| step.task);
         let (messages, live) = (self.messages.clone(), self.live.subscribe());
         let id = call.plan.id;
@@ -136,7 +140,7 @@ impl Keeper {
 
     fn abandon_step(&mut self, plan: PlanId) {
         if let Some(step) = self.steps.get(&plan) {
-            step.abandoned.store(true, Ordering::Relaxed);
+            step.abandoned.cancel();
             if step.is_proof {
                 step.task.abort();
             }

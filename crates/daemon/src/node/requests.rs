@@ -17,6 +17,7 @@ use super::jobs::Task;
 use super::{End, Keeper, Message, watched_files};
 use crate::core::CoreError;
 use crate::doctor::Depth;
+use crate::fetch::{check_source, is_address};
 use crate::request::{Reply, Request, no_such_thing};
 use crate::steps::{Workshop, of_release, of_vault, stage};
 use crate::units::Command;
@@ -121,7 +122,22 @@ impl Keeper {
     /// Does what may wait for a disk or a program on a thread of its own.
     fn aside<T: Send + 'static>(&self, reply: Reply<T>, work: impl FnOnce(Workshop) -> Answer<T> + Send + 'static) {
         let shop = self.workshop(None);
-        drop(tokio::task::spawn_blocking(move || reply.send(work(shop))));
+        let nobody_waits = shop.abandoned.clone();
+        let mut work = tokio::task::spawn_blocking(move || work(shop));
+        let mut reply = reply;
+        drop(tokio::spawn(async move {
+            let done = tokio::select! {
+                done = &mut work => done,
+                () = reply.closed() => {
+                    // What a person wanted fetched for themselves is fetched while they wait; the next try goes on.
+                    nobody_waits.cancel();
+                    return;
+                }
+            };
+            if let Ok(answer) = done {
+                let _ = reply.send(answer);
+            }
+        }));
     }
 
     // ---- plans ---------------------------------------------------------------------------------------------------
@@ -145,6 +161,7 @@ impl Keeper {
             release: release.clone(),
             trigger,
             source,
+            info: None,
             sha256,
             replaces,
         };
@@ -174,7 +191,9 @@ impl Keeper {
             let hint = "give a later height, or `--now`";
             return wrong(format!("height {height} is not above {seen}, where the node is"), hint);
         }
-        if let Some(source) = &plan.source {
+        check_source(&self.shape.fetch, &plan.release, plan)
+            .map_err(|problem| problem.state("the node runs as before; nothing was changed"))?;
+        if let Some(source) = plan.source.as_ref().filter(|source| !is_address(source)) {
             let path = self.shape.layout.home.join(source);
             if !ov_sys::durable::exists(&*self.disk, &path).unwrap_or(false) {
                 return wrong(format!("there is no {}", path.display()), "give the path of the program or directory");
@@ -241,6 +260,7 @@ impl Keeper {
             on_failure: FailurePolicy::Rollback,
             origin: Origin::Person,
             source: None,
+            info: None,
             sha256: None,
             keep: true,
             replaces: None,
@@ -487,7 +507,7 @@ fn releases(shop: &Workshop) -> Answer<Vec<ReleaseStatus>> {
 
 fn stage_release(shop: &Workshop, release: NewRelease) -> Answer<Acknowledged> {
     let NewRelease { name, source, sha256 } = release;
-    let staged = stage(shop, name.clone(), Path::new(&source), sha256.as_deref(), None).map_err(failed)?;
+    let staged = stage(shop, &name, &source, sha256.as_deref(), None).map_err(failed)?;
     let how = if staged.changed { "is staged" } else { "was staged already" };
     Ok(said(format!("release {name} {how}: {}", ov_types::ByteSize(staged.provenance.size).rounded())))
 }

@@ -1,14 +1,16 @@
 //! Stage: the release is in its folder, complete.
 
-use std::path::Path;
-
 use ov_engine::StepCall;
-use ov_release::{Digest, ReleaseError, Source, StageRequest, State};
+use ov_release::{Digest, ReleaseError, Source, StageRequest, Staged, State};
 use ov_sys::disk::Kind;
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{Lasting, Problem};
+use ov_types::{Lasting, PlanId, Problem, ReleaseName};
 
 use super::{Work, Workshop, state_at};
+use crate::fetch::{Wanted, address_in, address_of, fetch, is_address};
+
+/// The code of a release that is not there.
+const MISSING: &str = "OV-UPG-011";
 
 pub(super) struct Stage;
 
@@ -21,15 +23,22 @@ impl Work for Stage {
     }
 
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
-        let release = &call.plan.release;
-        let Some(source) = &call.plan.source else {
-            return shop.standing.alone_with_releases(|| adopt(shop, call));
+        let plan = &call.plan;
+        let staged = match &plan.source {
+            Some(source) => stage(shop, &plan.release, source, plan.sha256.as_deref(), Some(plan.id)),
+            None => match shop.standing.alone_with_releases(|| adopt(shop, call)) {
+                Err(missing) if missing.code == MISSING => follow(shop, call, missing),
+                adopted => return adopted,
+            },
         };
-        let origin = origin_of(call, source);
-        let staged = stage(shop, release.clone(), Path::new(source), call.plan.sha256.as_deref(), Some(origin.clone()))
-            .map_err(|problem| problem.state(state_at(call)))?;
-        let here = staged.provenance.source == origin;
-        let note = if here { format!("staged from {source}") } else { "was staged already".to_owned() };
+        let staged = staged.map_err(|problem| Problem { state: state_at(call), ..problem })?;
+        let here = is_of(plan.id, &staged.provenance.source);
+        let note = match (&staged.provenance.fetched, &plan.source) {
+            _ if !here => "was staged already".to_owned(),
+            (Some(fetched), _) => format!("fetched from {}", fetched.address),
+            (None, Some(source)) => format!("staged from {source}"),
+            (None, None) => format!("staged from {}", staged.provenance.source),
+        };
         Ok(StepFacts { staged_here: here.then_some(true), ..StepFacts::noted(note) })
     }
 
@@ -45,6 +54,10 @@ impl Work for Stage {
     }
 
     fn undo(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
+        let is_needed = shop.standing.needed().contains(&call.plan.release);
+        if call.toward == Some(Outcome::Withdrawn) && !is_needed {
+            forget_fetch(shop, call)?;
+        }
         // What people staged stays theirs; a release that failed its proof stays to be looked at.
         shop.standing.alone_with_releases(|| {
             let is_needed = shop.standing.needed().contains(&call.plan.release);
@@ -61,9 +74,42 @@ impl Work for Stage {
     }
 }
 
-/// What the provenance of a release says when this plan staged it.
-fn origin_of(call: &StepCall, source: &str) -> String {
-    format!("{source} for plan {}", call.plan.id)
+/// What the provenance of a release says when a plan staged it.
+fn origin_of(plan: PlanId, source: &str) -> String {
+    format!("{source} for plan {plan}")
+}
+
+fn is_of(plan: PlanId, source: &str) -> bool {
+    source.strip_suffix(&origin_of(plan, "")).is_some()
+}
+
+/// Removes what a fetch brought so far. Whoever fetches the same release for themselves goes on.
+fn forget_fetch(shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
+    let release = &call.plan.release;
+    let Some(_alone) = shop.standing.alone_with_release(release) else { return Ok(()) };
+    ov_release::fetch::discard(&*shop.disk, &shop.layout(), release).map_err(|error| problem(call, &error))
+}
+
+/// Nothing is in place, and nobody said where to stage it from: the plan itself may say where it is.
+fn follow(shop: &Workshop, call: &StepCall, missing: Problem) -> Result<Staged, Problem> {
+    let release = &call.plan.release;
+    let info = shop.info_as_written(release).or_else(|| call.plan.info.clone());
+    let info = info.filter(|info| !info.trim().is_empty());
+    match info {
+        Some(_) if !shop.shape.fetch.by_plan => {
+            Err(missing.cause("the plan says where it is, and fetching by plan is off"))
+        }
+        Some(info) => {
+            let address = address_in(shop, release, &info)?;
+            let sha256 = digest_of(release, call.plan.sha256.as_deref())?;
+            let origin = Some(origin_of(call.plan.id, &address.to_string()));
+            fetch(shop, Wanted { name: release, address, sha256, origin })
+        }
+        None if shop.shape.fetch.by_plan => {
+            Err(missing.cause("the plan does not say where it is: plan info must not be blank"))
+        }
+        None => Err(missing),
+    }
 }
 
 /// Whether a plan staged the release, this one or one whose place it took: whoever is withdrawn last removes it. The
@@ -80,10 +126,10 @@ fn is_ours(shop: &Workshop, call: &StepCall) -> Result<bool, Problem> {
 fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     let release = &call.plan.release;
     let missing = || {
-        Problem::transient("OV-UPG-011", format!("stage release {release}"))
+        Problem::transient(MISSING, format!("stage release {release}"))
             .cause(format!("there is nothing at {}", shop.release_directory(release).display()))
             .state(state_at(call))
-            .hint(format!("stage it: `omnivisor upgrade prepare {release} --from <file or directory>`"))
+            .hint(format!("stage it: `omnivisor upgrade prepare {release} --from <file, directory or address>`"))
     };
     // What was staged once and differs now is not what was examined then; only a person may call that good. They do
     // where they put it there themselves, and put another one there since.
@@ -104,7 +150,7 @@ fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     }
 }
 
-fn is_theirs(shop: &Workshop, release: &ov_types::ReleaseName) -> Result<bool, ReleaseError> {
+fn is_theirs(shop: &Workshop, release: &ReleaseName) -> Result<bool, ReleaseError> {
     ov_release::was_adopted(&*shop.disk, &shop.layout(), release)
 }
 
@@ -118,21 +164,26 @@ pub(super) fn take_again(shop: &Workshop, call: &StepCall) -> Result<(), Problem
     adopt(shop, call).map(drop)
 }
 
-/// Stages a release from a file or directory.
+/// Stages a release from a file, a directory or an address.
 pub(crate) fn stage(
     shop: &Workshop,
-    name: ov_types::ReleaseName,
-    source: &Path,
+    name: &ReleaseName,
+    source: &str,
     sha256: Option<&str>,
-    origin: Option<String>,
-) -> Result<ov_release::Staged, Problem> {
+    plan: Option<PlanId>,
+) -> Result<Staged, Problem> {
     let summary = format!("stage release {name}");
-    let sha256 = sha256.map(str::parse::<Digest>).transpose().map_err(|error| {
-        Problem::permanent("OV-UPG-012", &summary).because(&error).hint("give the SHA-256 as 64 hexadecimal digits")
-    })?;
+    let sha256 = digest_of(name, sha256)?;
+    if is_address(source) {
+        let address = address_of(name, source)?;
+        let origin = plan.map(|plan| origin_of(plan, &address.to_string()));
+        return fetch(shop, Wanted { name, address, sha256, origin });
+    }
     let from = shop.shape.layout.home.join(source);
     let facts = shop.disk.facts(&from).map_err(|error| Problem::transient("OV-UPG-013", &summary).because(&error))?;
-    let source = match facts.map(|facts| facts.kind) {
+    let kind = facts.map(|facts| facts.kind);
+    let origin = plan.map(|plan| origin_of(plan, source));
+    let source = match kind {
         Some(Kind::Directory) => Source::Directory(from),
         Some(Kind::File | Kind::Link) => Source::File(from),
         Some(Kind::Other) | None => {
@@ -141,10 +192,17 @@ pub(crate) fn stage(
                 .hint("give the path of the program, or of a directory that holds it"));
         }
     };
-    let now_ms = shop.clock.now().wall_ms;
+    let (name, now_ms) = (name.clone(), shop.clock.now().wall_ms);
     let request = StageRequest { name, source, program: shop.program_in_release(), sha256, origin, now_ms };
     let staged = shop.standing.alone_with_releases(|| ov_release::stage(&*shop.disk, &shop.layout(), &request));
     staged.map_err(|error| of_release(&summary, &error))
+}
+
+fn digest_of(name: &ReleaseName, sha256: Option<&str>) -> Result<Option<Digest>, Problem> {
+    sha256.map(str::parse::<Digest>).transpose().map_err(|error| {
+        let problem = Problem::permanent("OV-UPG-012", format!("stage release {name}"));
+        problem.because(&error).hint("give the SHA-256 as 64 hexadecimal digits")
+    })
 }
 
 fn problem(call: &StepCall, error: &ReleaseError) -> Problem {

@@ -25,11 +25,12 @@ struct Shown {
 pub(crate) struct Show {
     shown: watch::Sender<Shown>,
     releases: Arc<Mutex<()>>,
+    fetched: Arc<Mutex<BTreeSet<ReleaseName>>>,
 }
 
 impl Show {
     pub(crate) fn of(node: &Node) -> Self {
-        Self { shown: watch::Sender::new(shown(node)), releases: Arc::default() }
+        Self { shown: watch::Sender::new(shown(node)), releases: Arc::default(), fetched: Arc::default() }
     }
 
     pub(crate) fn update(&self, node: &Node) {
@@ -39,7 +40,8 @@ impl Show {
 
     /// A look at it that lasts; what only the plan `except` wants is not wanted for whoever looks.
     pub(crate) fn standing(&self, except: Option<PlanId>) -> Standing {
-        Standing { shown: Some(self.shown.subscribe()), except, releases: Arc::clone(&self.releases) }
+        let (releases, fetched) = (Arc::clone(&self.releases), Arc::clone(&self.fetched));
+        Standing { shown: Some(self.shown.subscribe()), except, releases, fetched }
     }
 }
 
@@ -64,6 +66,21 @@ pub struct Standing {
     shown: Option<watch::Receiver<Shown>>,
     except: Option<PlanId>,
     releases: Arc<Mutex<()>>,
+    /// Releases that are being fetched.
+    fetched: Arc<Mutex<BTreeSet<ReleaseName>>>,
+}
+
+/// Whoever holds it is the only one who fetches a release.
+#[derive(Debug)]
+pub(crate) struct Alone {
+    fetched: Arc<Mutex<BTreeSet<ReleaseName>>>,
+    release: ReleaseName,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.release);
+    }
 }
 
 impl Standing {
@@ -72,6 +89,12 @@ impl Standing {
     pub fn alone_with_releases<T>(&self, work: impl FnOnce() -> T) -> T {
         let _alone = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
         work()
+    }
+
+    /// The right to fetch a release, or to remove what fetching it left; `None` while somebody else has it.
+    pub(crate) fn alone_with_release(&self, release: &ReleaseName) -> Option<Alone> {
+        let is_free = self.fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(release.clone());
+        is_free.then(|| Alone { fetched: Arc::clone(&self.fetched), release: release.clone() })
     }
 
     /// Releases that must stay.

@@ -20,6 +20,7 @@ fn entry(id: PlanId, on_failure: FailurePolicy, phase: Phase) -> Entry {
         on_failure,
         origin: Origin::Person,
         source: None,
+        info: None,
         sha256: None,
         keep: true,
         supersedes: None,

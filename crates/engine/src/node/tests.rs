@@ -44,6 +44,7 @@ fn wish(release: &str, trigger: Trigger, on_failure: FailurePolicy) -> Wish {
         on_failure,
         origin: Origin::Person,
         source: None,
+        info: None,
         sha256: None,
         keep: true,
         replaces: None,

@@ -43,7 +43,7 @@ pub(crate) struct NewPlanArgs {
     pub(crate) release: ReleaseName,
     #[command(flatten)]
     pub(crate) when: WhenArgs,
-    /// Stage the release from this program file or folder
+    /// Stage the release from this program file, folder or address (http, https, file, s3::, gcs::)
     #[arg(long, value_name = "PATH")]
     pub(crate) from: Option<PathBuf>,
     /// The SHA-256 that its program must have
@@ -136,8 +136,8 @@ pub(crate) enum UpgradeCommand {
     Prepare {
         /// The release
         release: ReleaseName,
-        /// The program file or folder that becomes the release
-        #[arg(long, value_name = "PATH")]
+        /// The program file or folder that becomes the release, or an address (http, https, file, s3::, gcs::)
+        #[arg(long, value_name = "SOURCE")]
         from: PathBuf,
         /// The SHA-256 that its program must have
         #[arg(long, value_name = "DIGEST", value_parser = sha256)]

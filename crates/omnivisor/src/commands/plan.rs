@@ -39,7 +39,7 @@ fn wish(arguments: &NewPlanArgs, replaces: Option<PlanId>, now_ms: i64) -> Resul
         release: arguments.release.clone(),
         trigger: arguments.when.when().trigger(now_ms),
         on_failure: arguments.on_failure.map(Into::into),
-        source: arguments.from.as_deref().map(home::absolute).transpose()?,
+        source: arguments.from.as_deref().map(home::source).transpose()?,
         sha256: arguments.sha256.clone(),
         keep: arguments.no_keep.then_some(false),
         replaces,

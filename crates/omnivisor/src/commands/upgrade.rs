@@ -15,7 +15,7 @@ use crate::wait::Wait;
 pub(super) fn upgrade(session: &Session, command: UpgradeCommand) -> Result<(), Failure> {
     match command {
         UpgradeCommand::Prepare { release, from, sha256 } => {
-            let wish = NewRelease { name: release.clone(), source: home::absolute(&from)?, sha256 };
+            let wish = NewRelease { name: release.clone(), source: home::source(&from)?, sha256 };
             let done = session.ask(|client| client.stage_release(&wish))?;
             session.console.say(Tone::Plain, &done.message);
             show::doctor(session, Some(&release))

@@ -44,6 +44,7 @@ pub(crate) fn plan() -> PlanStatus {
             on_failure: FailurePolicy::Rollback,
             origin: Origin::Person,
             source: None,
+            info: None,
             sha256: None,
             keep: true,
             supersedes: None,

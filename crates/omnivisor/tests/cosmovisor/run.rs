@@ -1,6 +1,7 @@
 //! `cosmovisor run`: a node of the family, halting, crashing and being asked, under the drop-in.
 
 mod backups;
+mod downloads;
 mod ends;
 mod hooks;
 mod node;

@@ -13,8 +13,8 @@ use crate::reload::Written;
 use crate::secret::Secret;
 use crate::shape;
 use crate::shape::{
-    HomeLayout, Hook, HookArg, HookCodes, KeepShape, NodeProbes, NodeShape, ProveShape, Retention, Scout, SignerShape,
-    UnitShape,
+    FetchShape, HomeLayout, Hook, HookArg, HookCodes, KeepShape, NodeProbes, NodeShape, ProveShape, Retention, Scout,
+    SignerShape, UnitShape,
 };
 
 impl Builder<'_, '_> {
@@ -54,6 +54,7 @@ impl Builder<'_, '_> {
                 keep_for_ms: file.snapshots.keep_for.map(ov_types::Span::ms),
                 max_bytes: file.snapshots.max_bytes.map(|size| size.0),
             },
+            fetch: FetchShape::default(),
             releases_keep_last: file.releases.keep_last,
             written: Written::of(file),
             layout,

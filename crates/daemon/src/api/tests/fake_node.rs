@@ -89,6 +89,7 @@ fn plan(id: u64) -> PlanStatus {
             on_failure: FailurePolicy::Hold,
             origin: Origin::Person,
             source: None,
+            info: None,
             sha256: None,
             keep: true,
             supersedes: None,

@@ -7,11 +7,15 @@ use std::path::Path;
 use ov_chains::cosmos::Settings;
 use ov_release::{CurrentRelease, Layout};
 use ov_sys::RealDisk;
-use ov_types::{Direction, EventKind, ExitStatus, Importance, Step};
+use ov_types::{Direction, EventKind, ExitStatus, Importance, Problem, Step};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::super::log::Log;
+
+/// The code of a release that is not there, and how those of fetching begin.
+const NOT_THERE: &str = "OV-UPG-011";
+const FETCHING: &str = "OV-FET-";
 
 /// Tells of events.
 #[derive(Debug)]
@@ -32,6 +36,19 @@ pub(super) fn running_app(log: &Log, program: &Path, arguments: &[String]) {
 impl Voice {
     pub(super) fn new(log: Log, settings: Settings, layout: Layout, arguments: Vec<String>) -> Self {
         Self { log, settings, layout, arguments }
+    }
+
+    /// A plan that waits for its program, in the words that scripts look for. What the daemon says of it comes besides.
+    fn tell_what_is_missing(&self, problem: &Problem) {
+        let why = problem.causes.join(": ");
+        if problem.code == NOT_THERE && !self.settings.allow_download {
+            self.log.warn(&format!(
+                "binary not present, downloading disabled: {why}; put it there with `cosmovisor add-upgrade`, or have it \
+                 downloaded with DAEMON_ALLOW_DOWNLOAD_BINARIES=true"
+            ));
+        } else if problem.code.starts_with(FETCHING) {
+            self.log.warn(&format!("cannot download binary. {why}"));
+        }
     }
 
     pub(super) fn hear(&self, kind: &EventKind) {
@@ -64,6 +81,12 @@ impl Voice {
             EventKind::UpgradeEnded { .. } if !self.settings.restart_after_upgrade => self.log.info(
                 "upgrade detected, DAEMON_RESTART_AFTER_UPGRADE is off. Verify new upgrade and start cosmovisor again.",
             ),
+            EventKind::FetchStarted { .. } => self.log.info("no upgrade binary found, beginning to download it"),
+            EventKind::FetchDone { address, checksum, .. } => {
+                let checksum = checksum.clone().unwrap_or_else(|| "none".to_owned());
+                self.log.info_with("downloading binary complete", &[("checksum", checksum), ("url", address.clone())]);
+            }
+            EventKind::PlanBlocked { problem, .. } => self.tell_what_is_missing(problem),
             kind if kind.importance() == Importance::Notice => self.log.info(&kind.to_string()),
             // What is worse comes with what else the daemon has to say.
             _ => {}

@@ -1,0 +1,243 @@
+//! Releases brought from an address: what a person named, or what the plan itself says of where its release is.
+//!
+//! The library in `ov_release::fetch` does the work; here is what it works with in a daemon, and what an operator is
+//! told when it fails. Bringing takes its time and touches nothing that others use; only putting in place takes its
+//! turn with whoever else stages. Owns no state: what came lies beside the releases, and the next try goes on with it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ov_chains::shape::FetchShape;
+use ov_release::fetch::{
+    Address, Checksum, Credentials, Fetch, FetchError, FetchRequest, HttpTransport, InvalidAddress, InvalidPlanInfo,
+    PlanInfo, Progress, Transport, World, own_platform, read_plan_info,
+};
+use ov_release::{Digest, Staged, State};
+use ov_sys::Random;
+use ov_types::api::NewPlan;
+use ov_types::{EventKind, Lasting, Problem, ReleaseName};
+
+use crate::steps::{Workshop, of_release};
+
+/// What fetching works with, besides the disk and the clock.
+#[derive(Debug, Clone)]
+pub struct Supply {
+    /// The network.
+    pub transport: Arc<dyn Transport>,
+    /// What opens object stores.
+    pub credentials: Arc<Credentials>,
+    /// Who hears of it.
+    pub tell: Tell,
+}
+
+impl Supply {
+    /// The real network, by the rules of a node, with credentials by the variables that the stores' own tools read.
+    pub fn of(rules: &FetchShape) -> Self {
+        let credentials = Credentials::from_variables(|name| std::env::var(name).ok());
+        let transport = Arc::new(HttpTransport::new(rules.silence));
+        Self { transport, credentials: Arc::new(credentials), tell: Tell::default() }
+    }
+}
+
+/// Hears of what happens while something is fetched. Nobody, unless told otherwise.
+#[derive(Clone)]
+pub struct Tell(Arc<dyn Fn(EventKind) + Send + Sync>);
+
+impl Tell {
+    /// Somebody who listens.
+    pub fn to(listener: impl Fn(EventKind) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    fn tell(&self, kind: EventKind) {
+        (self.0)(kind);
+    }
+}
+
+impl Default for Tell {
+    fn default() -> Self {
+        Self::to(|_| {})
+    }
+}
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
+    }
+}
+
+/// A release that is wanted from somewhere.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) name: &'a ReleaseName,
+    pub(crate) address: Address,
+    pub(crate) sha256: Option<Digest>,
+    /// Where it came from, in words that go into the provenance.
+    pub(crate) origin: Option<String>,
+}
+
+/// Whether what a person gave as a source is an address, and not a path of this machine.
+pub fn is_address(source: &str) -> bool {
+    source.contains("://") || source.contains("::")
+}
+
+/// A source that is an address.
+pub(crate) fn address_of(name: &ReleaseName, source: &str) -> Result<Address, Problem> {
+    Address::parse(source).map_err(|error| of_fetch(name, &format!("fetch release {name}"), &error.into()))
+}
+
+/// Refuses an address that cannot be the source of a plan: plans are written down and shown.
+pub(crate) fn check_source(rules: &FetchShape, name: &ReleaseName, plan: &NewPlan) -> Result<(), Problem> {
+    let Some(source) = plan.source.as_ref().filter(|source| is_address(source)) else { return Ok(()) };
+    let address = address_of(name, source)?;
+    if let Some(secret) = address.secret() {
+        let problem = Problem::permanent("OV-FET-008", format!("plan to fetch release {name}"));
+        return Err(problem
+            .cause(format!("{address} comes with {secret}, and plans are written down and shown"))
+            .hint(format!(
+                "fetch it now with `omnivisor upgrade prepare {name} --from …`, which keeps no secret, and plan it \
+                 without a source; keys of object stores come by the daemon's environment"
+            )));
+    }
+    let is_proven = address.checksum().is_some() || (plan.sha256.is_some() && address.kind().is_none());
+    if rules.policy.must_have_checksum && !is_proven {
+        let missing = FetchError::NoChecksum(address.to_string());
+        return Err(of_fetch(name, &format!("plan to fetch release {name}"), &missing));
+    }
+    Ok(())
+}
+
+/// The address of this platform's release in what a plan says. Follows a reference.
+pub(crate) fn address_in(shop: &Workshop, name: &ReleaseName, info: &str) -> Result<Address, Problem> {
+    let rules = &shop.shape.fetch;
+    let summary = format!("fetch release {name}");
+    let mut unheard = |_: Progress| {};
+    let read = read_plan_info(world(shop, &mut unheard), info, rules.policy.must_have_checksum, rules.patience);
+    let address = read.and_then(|info: PlanInfo| Ok(info.address_for(&own_platform())?));
+    address.map_err(|error| of_fetch(name, &summary, &error))
+}
+
+/// Fetches a release and puts it into its place. One at a time; fetching what is there already does nothing.
+pub(crate) fn fetch(shop: &Workshop, wanted: Wanted<'_>) -> Result<Staged, Problem> {
+    let name = wanted.name;
+    let summary = format!("fetch release {name}");
+    let Some(_alone) = shop.standing.alone_with_release(name) else {
+        return Err(Problem::transient("OV-FET-007", summary)
+            .cause("it is being fetched already")
+            .hint("wait for that, and look with `omnivisor watch`; what comes is kept"));
+    };
+    let failed = |error: FetchError| of_fetch(name, &summary, &error);
+    let layout = shop.layout();
+    let address = wanted.address.to_string();
+    let request = request(shop, wanted)?;
+    let mut progress = |_: Progress| {};
+    let mut fetch = Fetch::new(world(shop, &mut progress), &layout, &request).map_err(failed)?;
+    let state = ov_release::state(&*shop.disk, &layout, name).map_err(|error| of_release(&summary, &error))?;
+    if !matches!(state, State::Complete(_)) {
+        shop.supply.tell.tell(EventKind::FetchStarted { release: name.clone(), address });
+    }
+    let brought = fetch.bring().map_err(failed)?;
+    let staged = shop.standing.alone_with_releases(|| fetch.put(brought)).map_err(failed)?;
+    if let Some(fetched) = staged.provenance.fetched.as_ref().filter(|_| staged.changed) {
+        shop.supply.tell.tell(EventKind::FetchDone {
+            release: name.clone(),
+            address: fetched.address.clone(),
+            bytes: fetched.size,
+            checksum: fetched.checksum.clone(),
+            signer: fetched.signer.clone(),
+        });
+    }
+    Ok(staged)
+}
+
+fn request(shop: &Workshop, wanted: Wanted<'_>) -> Result<FetchRequest, Problem> {
+    let Wanted { name, address, sha256, origin } = wanted;
+    let rules = &shop.shape.fetch;
+    let summary = || format!("fetch release {name}");
+    let program = shop.program_in_release().ok_or_else(|| {
+        Problem::permanent("OV-FET-001", summary())
+            .cause("main is not launched from a release, so which program would be in one is not known")
+            .hint("have `main` launched through `{release}` or `current`")
+    })?;
+    let mirrored = rules.mirrors.iter().map(|base| address.on_mirror(base));
+    let mirrored: Result<Vec<Address>, InvalidAddress> = mirrored.collect();
+    let mirrored = mirrored.map_err(|error| of_fetch(name, &summary(), &error.into()))?;
+    // What comes as it is, is the program: its digest is known before anybody looks into it.
+    let checksum = sha256.filter(|_| address.kind().is_none()).map(Checksum::sha256);
+    Ok(FetchRequest {
+        name: name.clone(),
+        program,
+        addresses: std::iter::once(address).chain(mirrored).collect(),
+        checksum,
+        sha256,
+        policy: rules.policy.clone(),
+        limits: rules.limits,
+        patience: rules.patience,
+        origin,
+    })
+}
+
+fn world<'a>(shop: &'a Workshop, progress: &'a mut dyn FnMut(Progress)) -> World<'a> {
+    let now = shop.clock.now();
+    World {
+        disk: &*shop.disk,
+        clock: &*shop.clock,
+        transport: &*shop.supply.transport,
+        credentials: &shop.supply.credentials,
+        cancel: &shop.abandoned,
+        random: Random::new(shop.shape.engine.seed ^ now.monotonic_ms),
+        progress,
+    }
+}
+
+const FORMS: &str =
+    "give http(s)://…, file:///…, s3::https://… or gcs::https://…, with `?checksum=sha256:…` behind it if it is known";
+
+/// An error of fetching as an operator sees it.
+fn of_fetch(name: &ReleaseName, summary: &str, error: &FetchError) -> Problem {
+    if error.is_cancelled() {
+        return Problem::transient("OV-UPG-042", summary).cause("it was given up");
+    }
+    let by_hand = || {
+        format!(
+            "put the release into its place: `omnivisor upgrade prepare {name} --from <file, directory or address>`"
+        )
+    };
+    let (code, hint) = match error {
+        FetchError::Release(error) => return of_release(summary, error),
+        FetchError::Address(_) | FetchError::NoAddress(_) | FetchError::Directory(_) => {
+            ("OV-FET-001", FORMS.to_owned())
+        }
+        FetchError::Info(InvalidPlanInfo::NoChecksum) | FetchError::NoChecksum(_) => {
+            ("OV-FET-003", format!("{}, with a checksum that you trust", by_hand()))
+        }
+        FetchError::Info(_) => ("OV-FET-001", by_hand()),
+        FetchError::Mismatch { .. } | FetchError::Contradiction(_) | FetchError::NotInList { .. } => (
+            "OV-FET-004",
+            format!("nothing of it is used; compare with what the publisher says, and if that is right, {}", by_hand()),
+        ),
+        FetchError::Signature { .. } => {
+            ("OV-FET-005", "nothing of it is used; ask the publisher, and look at the keys that count".to_owned())
+        }
+        FetchError::Archive(_) | FetchError::Misplaced(_) => {
+            ("OV-FET-006", format!("nothing of it is used; {}", by_hand()))
+        }
+        FetchError::Reference { .. }
+        | FetchError::List { .. }
+        | FetchError::NoSignature { .. }
+        | FetchError::Download { .. }
+        | FetchError::Everywhere { .. } => (
+            "OV-FET-002",
+            format!(
+                "see that the server can be reached from here; what came is kept, and the next try goes on from \
+                     there; or {}",
+                by_hand()
+            ),
+        ),
+    };
+    let problem = Problem::transient(code, summary).because(error).hint(hint);
+    Problem {
+        lasting: if error.lasting() == Lasting::Transient { Lasting::Transient } else { Lasting::Permanent },
+        ..problem
+    }
+}
