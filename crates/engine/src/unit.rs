@@ -383,8 +383,11 @@ impl Unit {
         self.failures = Failures::default();
         (self.failed, self.unnoted) = (None, None);
         self.rested = false;
-        if matches!(self.doing, Doing::BackOff { .. }) {
-            self.doing = Doing::Down;
+        match &mut self.doing {
+            Doing::BackOff { .. } => self.doing = Doing::Down,
+            // Whatever it was lost by, it is only ended now.
+            Doing::Lost { failed, .. } => *failed = false,
+            _ => {}
         }
     }
 

@@ -57,6 +57,16 @@ pub enum ParkReason {
     },
 }
 
+impl ParkReason {
+    /// Whether nothing but a person's word may undo it: no other release, and no other daemon.
+    pub fn waits_for_person(&self) -> bool {
+        match self {
+            ParkReason::CrashLoop { .. } => false,
+            ParkReason::ForbiddenExit { .. } | ParkReason::Unsafe { .. } => true,
+        }
+    }
+}
+
 impl fmt::Display for ParkReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -31,8 +31,19 @@ impl Node {
             }
         }
         self.found_ms = Some(self.now.monotonic_ms);
+        self.tell_who_waits_for_a_person();
         self.begin_lifetime();
         self.consult();
+    }
+
+    /// Whoever starts a daemon sees nothing come up, and looks at what it says: an earlier one's reasons still hold.
+    fn tell_who_waits_for_a_person(&mut self) {
+        let names: Vec<UnitName> = self.units.keys().cloned().collect();
+        for unit in names {
+            if let Some(reason) = self.ledger.unit(&unit).parked.filter(ParkReason::waits_for_person) {
+                self.tell(EventKind::UnitParked { unit, reason });
+            }
+        }
     }
 
     /// Asks the scouts before main is launched: a plan that waits for the node must not be overlooked.

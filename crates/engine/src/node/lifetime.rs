@@ -3,7 +3,7 @@
 //! A standing daemon ends when it is told to. One whose life is that of main also ends once main rests and no upgrade
 //! will launch it again; and any daemon ends after an upgrade that leaves launching to the next one.
 
-use ov_types::{Lifetime, Step, UnitName};
+use ov_types::{Lifetime, ParkReason, Step, UnitName};
 
 use super::Node;
 use crate::ledger::{Entry, Phase};
@@ -84,11 +84,15 @@ impl Node {
         (self.shutting_down, self.shutdown_since_ms) = (true, self.now.monotonic_ms);
     }
 
-    /// Whether main is down, stays so by its own rules, and no upgrade waits for anything but main.
+    /// Whether main is down, stays so by its own rules, and no upgrade waits for anything but main. One that waits for a
+    /// person's word is not over: somebody has to be there to hear it, and another daemon may not launch it either.
     fn is_main_over(&self) -> bool {
         let main = UnitName::main();
-        let parked = self.ledger.unit(&main).parked.is_some();
-        let rests = self.units.get(&main).is_some_and(|unit| unit.is_down() && (unit.rested || parked));
+        let parked = self.ledger.unit(&main).parked;
+        if parked.as_ref().is_some_and(ParkReason::waits_for_person) {
+            return false;
+        }
+        let rests = self.units.get(&main).is_some_and(|unit| unit.is_down() && (unit.rested || parked.is_some()));
         let awaited = |entry: &Entry| {
             let due = !entry.is_in_window() && !entry.is_going_back() && self.is_due(entry);
             !entry.is_over() && (due || entry.is_before_launch() || self.is_halted_for(entry))

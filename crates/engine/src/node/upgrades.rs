@@ -1,7 +1,7 @@
 //! Upgrades: which step is next, when it is due, what follows its end or its failure.
 
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{Direction, EventKind, ParkReason, PlanId, Problem, Record, StartWhen, Step, Trigger, UnitName};
+use ov_types::{Direction, EventKind, PlanId, Problem, Record, StartWhen, Step, Trigger, UnitName};
 
 use super::{Active, Node};
 use crate::ledger::{Entry, Phase, gives_fresh_chance};
@@ -171,7 +171,7 @@ impl Node {
             if let Some(known) = self.units.get_mut(&unit) {
                 known.give_fresh_chance();
             }
-            if matches!(self.ledger.unit(&unit).parked, Some(ParkReason::CrashLoop { .. })) {
+            if self.ledger.unit(&unit).parked.is_some_and(|reason| !reason.waits_for_person()) {
                 self.record(Record::UnitReleased { at: self.now, unit });
             }
         }

@@ -78,6 +78,23 @@ fn a_standing_daemon_outlives_main() {
 }
 
 #[test]
+fn it_lives_on_while_main_waits_for_a_persons_word() {
+    let mut settings = settings_of_main(RestartPolicy::Never);
+    settings.units.entry(UnitName::main()).and_modify(|rules| rules.forbidden_exits = vec![129]);
+    let mut world = World::with(settings);
+    end_main_seeing(&mut world, 129, Vec::new());
+    world.run(50);
+    assert_eq!((world.main, world.exited), (None, false));
+    next_daemon(&mut world);
+    assert_eq!((world.main, world.last_run, world.exited), (None, RunId(1), false), "the next one knows no better");
+    let parked = |event: &&EventKind| matches!(event, EventKind::UnitParked { .. });
+    assert_eq!(world.told.iter().filter(parked).count(), 2, "and says so");
+    world.order(Order::Start(UnitName::main())).unwrap();
+    world.run(50);
+    assert_eq!((world.main, world.exited), (Some(RunId(2)), false));
+}
+
+#[test]
 fn a_stop_tells_how_main_took_it() {
     let mut world = world();
     world.order(Order::Shutdown).unwrap();
