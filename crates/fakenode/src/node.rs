@@ -148,7 +148,7 @@ impl Node {
         self.shared.load_schedule()?;
         let store = Store::open(lock, self.paths.clone(), switches.data_format, version, switches.initial_height)?;
         self.shared.set_height(store.height());
-        let signer = switches.sign.then(|| Signer::open(&self.home, witness, switches.exit_without_key)).transpose()?;
+        let signer = switches.sign.then(|| Signer::open(&self.home, witness, switches)).transpose()?;
         Ok(Running { store, signer, made: 0, halted_for: None })
     }
 

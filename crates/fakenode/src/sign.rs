@@ -7,6 +7,7 @@
 
 use crate::error::Error;
 use crate::files;
+use crate::switches::Switches;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -89,17 +90,16 @@ impl Witness {
 
 impl Signer {
     /// Takes the key, or records that another process already signs with it.
-    pub(crate) fn open(home: &Path, witness: Witness, exit_without_key: bool) -> Result<Self, Error> {
+    pub(crate) fn open(home: &Path, witness: Witness, switches: &Switches) -> Result<Self, Error> {
         files::make_directory(&witness.directory)?;
         let Some(lock) = files::try_lock(&witness.directory.join("sign.lock"))? else {
             witness.record("two-signers", 0)?;
             return Err(Error::KeyInUse);
         };
-        make_key(home, exit_without_key)?;
-        let data = home.join("data");
-        let height = read_state_height(&data)?.unwrap_or(0);
+        make_key(home, &home.join(&switches.key_file), switches.exit_without_key)?;
+        let state_path = home.join(&switches.state_file);
+        let height = read_state_height(&state_path)?.unwrap_or(0);
         let signed_height = read_signed_heights(&witness.directory)?.into_iter().max().unwrap_or(0);
-        let state_path = data.join("priv_validator_state.json");
         Ok(Self { state_path, witness, height, signed_height, _lock: lock })
     }
 
@@ -121,31 +121,30 @@ impl Signer {
 }
 
 /// What every validator has beside its data; made up, since nothing here is worth stealing.
-fn make_key(home: &Path, exit_without_key: bool) -> Result<(), Error> {
-    let folder = home.join("config");
-    let path = folder.join("priv_validator_key.json");
+fn make_key(home: &Path, path: &Path, exit_without_key: bool) -> Result<(), Error> {
     if path.exists() {
         return Ok(());
     }
     if exit_without_key {
-        return Err(Error::KeyMissing(path));
+        return Err(Error::KeyMissing(path.to_owned()));
     }
-    files::make_directory(&folder)?;
+    if let Some(folder) = path.parent() {
+        files::make_directory(folder)?;
+    }
     let seed = format!("{:08x}", crc32c::crc32c(home.as_os_str().as_encoded_bytes()));
     let key = serde_json::json!({
         "address": seed.repeat(5).to_uppercase(),
         "pub_key": { "type": "fakenode/PubKey", "value": seed },
         "priv_key": { "type": "fakenode/PrivKey", "value": seed.repeat(2) },
     });
-    files::replace_json(&path, &key)?;
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(Error::io("set mode of", &path))
+    files::replace_json(path, &key)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(Error::io("set mode of", path))
 }
 
-/// The height in the sign state of a data directory, if it has one.
-pub(crate) fn read_state_height(data: &Path) -> Result<Option<u64>, Error> {
-    let path = data.join("priv_validator_state.json");
-    let Some(text) = files::read_if_there(&path)? else { return Ok(None) };
-    serde_json::from_str::<State>(&text).map(|state| Some(state.height)).map_err(Error::json(&path))
+/// The height in a sign state, if it is there.
+pub(crate) fn read_state_height(path: &Path) -> Result<Option<u64>, Error> {
+    let Some(text) = files::read_if_there(path)? else { return Ok(None) };
+    serde_json::from_str::<State>(&text).map(|state| Some(state.height)).map_err(Error::json(path))
 }
 
 pub(crate) fn read_signed_heights(directory: &Path) -> Result<Vec<u64>, Error> {
@@ -182,7 +181,7 @@ mod tests {
 
     fn open(home: &Path) -> Signer {
         std::fs::create_dir_all(home.join("data")).unwrap();
-        Signer::open(home, Witness::new(home, "v1"), false).unwrap()
+        Signer::open(home, Witness::new(home, "v1"), &Switches::default()).unwrap()
     }
 
     #[test]
@@ -216,7 +215,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path();
         let _first = open(home);
-        assert!(matches!(Signer::open(home, Witness::new(home, "v1"), false), Err(Error::KeyInUse)));
+        assert!(matches!(Signer::open(home, Witness::new(home, "v1"), &Switches::default()), Err(Error::KeyInUse)));
         assert_eq!(read_violations(home).unwrap()[0].kind, "two-signers");
     }
 
@@ -224,9 +223,10 @@ mod tests {
     fn a_missing_key_is_made_or_refused() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path();
-        let refused = Signer::open(home, Witness::new(home, "v1"), true);
+        let switches = Switches { exit_without_key: true, ..Switches::default() };
+        let refused = Signer::open(home, Witness::new(home, "v1"), &switches);
         assert!(matches!(refused, Err(Error::KeyMissing(_))));
         drop(open(home));
-        assert!(Signer::open(home, Witness::new(home, "v1"), true).is_ok());
+        assert!(Signer::open(home, Witness::new(home, "v1"), &switches).is_ok());
     }
 }

@@ -223,6 +223,8 @@ switches! {
     "Signing" {
         sign: bool = false, "Sign every block like a validator.";
         sign_directory: Option<String> = None, "Where sign.log, sign.lock and violations.log are; HOME by default.";
+        key_file: String = "config/priv_validator_key.json".into(), "Where the key is, below HOME.";
+        state_file: String = "data/priv_validator_state.json".into(), "Where the sign state is, below HOME.";
         exit_without_key: bool = false, "Exit instead of making a missing key.";
     }
 }

@@ -7,6 +7,7 @@ use crate::bulk;
 use crate::error::Error;
 use crate::sign::{self, Violation};
 use crate::store::{CURRENT_CONTENT, Paths};
+use crate::switches::Switches;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -54,7 +55,7 @@ pub fn verify_home(home: &Path) -> Result<Report, Error> {
     let signed = sign::read_signed_heights(home)?;
     report.signatures = signed.len() as u64;
     report.signed_height = signed.iter().copied().max().unwrap_or(0);
-    let state_height = sign::read_state_height(&home.join("data"))?.unwrap_or(0);
+    let state_height = sign::read_state_height(&home.join(Switches::default().state_file))?.unwrap_or(0);
     if state_height < report.signed_height {
         let (state, signed) = (state_height, report.signed_height);
         report.problems.push(format!("the sign state is at height {state}, but height {signed} was signed"));

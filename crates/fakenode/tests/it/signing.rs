@@ -80,3 +80,13 @@ fn a_missing_key_is_made_unless_forbidden() {
     node.await_end();
     stage.assert_ok();
 }
+
+#[test]
+fn key_and_sign_state_may_lie_elsewhere() {
+    let stage = Stage::new();
+    stage
+        .start("--block-ms 1 --sign --key-file safe/key.json --state-file safe/state.json --crash-after 3")
+        .await_end();
+    assert!(stage.home().join("safe/key.json").exists() && stage.home().join("safe/state.json").exists());
+    assert!(!stage.home().join("config").exists() && !stage.data().join("priv_validator_state.json").exists());
+}
