@@ -498,13 +498,19 @@ pub struct ProveShape {
     pub within_ms: u64,
 }
 
-/// The key of a validator. At least one of the two is known.
+/// The key of a validator. At least one of the two paths is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerShape {
     /// The key: it never enters a snapshot, and one process at a time may hold it.
     pub key: Option<PathBuf>,
+    /// The place in the key, if it is JSON, of what tells it from other keys (RFC 6901): the file may be written in more
+    /// than one way. Without it, or where nothing is there, the whole file counts.
+    pub identity: Option<String>,
     /// What was already signed: it never goes backwards.
     pub sign_state: Option<PathBuf>,
+    /// A person said that this node signs. Else it is a node that has a key, as all of its family do: only what was
+    /// signed makes it a validator.
+    pub is_declared: bool,
 }
 
 /// Somebody who is told about what happens.

@@ -34,7 +34,7 @@ pub use list::{InvalidList, ListedUpgrade, parse_csv, parse_inline};
 pub use load::{WrongSettings, load, told};
 pub use names::{GENESIS, Recase, UnusableName, escape, release_of, same};
 pub(crate) use native::{defaults, finish};
-pub use node_config::{NodeConfig, node_config};
+pub use node_config::{NodeConfig, NodeLaunch, node_config};
 pub use plan::{InvalidPlan, PlanInfo, Schedule};
 pub use read::{Environment, Reading, from_environment, from_file};
 pub use settings::Settings;

@@ -11,11 +11,12 @@ use toml::{Table, Value};
 use super::arguments::{flag_value, skip_heights};
 use super::current::APPLIED_FILE;
 use super::names::GENESIS;
-use super::shape::{node_config_of, plan_rules, pre_upgrade_codes, signer};
+use super::node_config::{NodeConfig, NodeLaunch};
+use super::shape::{KEY_IDENTITY, has_key, node_config_of, plan_rules, pre_upgrade_codes, signer};
 use crate::family::{Defaults, Scene, Wrong};
 use crate::generic::{Cosmos, Key};
 use crate::plans::PlanWriters;
-use crate::shape::{NodeShape, Scout};
+use crate::shape::{NodeShape, Scout, SignerShape};
 use crate::template::{Places, Template};
 
 /// Everything that holds, with marks such as `<program>` for what is only known here.
@@ -37,9 +38,8 @@ pub(crate) fn defaults(scene: &Scene<'_>) -> Defaults {
     let arguments = arguments(scene);
     let said = filled(scene, &arguments);
     let home_text = home_text(&arguments);
-    let node_home = flag_value(&said, "--home").map_or_else(|| scene.home.to_owned(), |home| scene.home.join(home));
-    let config = node_config_of(scene.disk, &node_home, &said);
-    let signer = signer(scene.disk, &node_home, &config);
+    let (node_home, config) = node_of(scene, &program, &said);
+    let signer = signer(&node_home, &config).filter(|signer| has_key(scene.disk, signer));
     let text = |path: Option<PathBuf>| path.map(|path| path.to_string_lossy().into_owned());
     let known = [
         ("<program>", Some(program)),
@@ -59,15 +59,38 @@ pub(crate) fn defaults(scene: &Scene<'_>) -> Defaults {
     Ok(table)
 }
 
-/// Adds what no key can say: the first release's place, the copy of an applied plan, and how the family writes plans and
-/// ends its hook.
+/// The node's own home and configuration.
+fn node_of(scene: &Scene<'_>, program: &str, arguments: &[String]) -> (PathBuf, NodeConfig) {
+    let main = scene.file.unit.get("main");
+    let inherits = main.is_none_or(|main| main.inherit_env);
+    let environment = |name: &str| {
+        let own = main.and_then(|main| main.env.get(name).cloned());
+        own.or_else(|| std::env::var(name).ok().filter(|_| inherits))
+    };
+    let node = NodeLaunch { program, arguments, environment: &environment };
+    let node_home = node.home().map_or_else(|| scene.home.to_owned(), |home| scene.home.join(home));
+    let config = node_config_of(scene.disk, &node_home, node);
+    (node_home, config)
+}
+
+/// Adds what no key can say: the first release's place, the copy of an applied plan, how the family writes plans and
+/// ends its hook, and what makes its keys and its validators.
 pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     let section = section(scene);
     let genesis = ReleaseName::new(GENESIS).ok();
     let beside = shape.layout.releases.parent().unwrap_or(scene.home).join(GENESIS);
     shape.layout.placed = genesis.map(|genesis| (genesis, beside)).into_iter().collect();
     shape.applied_copy = Some(APPLIED_FILE.to_owned());
-    let skipped = skip_heights(&filled(scene, &arguments(scene)));
+    let arguments = filled(scene, &arguments(scene));
+    let own = program(scene).ok().and_then(|program| {
+        let (node_home, config) = node_of(scene, &program, &arguments);
+        signer(&node_home, &config)
+    });
+    shape.signer = match (shape.signer.take().filter(|_| scene.file.validator.is_some()), own) {
+        (Some(declared), _) => Some(SignerShape { identity: Some(KEY_IDENTITY.to_owned()), ..declared }),
+        (None, own) => own,
+    };
+    let skipped = skip_heights(&arguments);
     for scout in &mut shape.scouts {
         let Scout::PlanFile { rules, .. } = scout;
         let writers =

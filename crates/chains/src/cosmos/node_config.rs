@@ -1,39 +1,80 @@
-//! What the node's own configuration tells us: where it answers, and who signs for it.
+//! What the node's own configuration tells us: its home, where it answers, and who signs for it.
 //!
-//! Read only. A file that is missing or that we cannot read tells nothing, and the node's defaults hold.
+//! Read only. The node takes a value from its arguments, else from a variable that begins with its program's name, else
+//! from its file. A file that is missing or that we cannot read tells nothing, and the node's defaults hold.
 
 use toml::Table;
 
 use super::arguments::flag_value;
+use super::read::Environment;
 
 /// Where a node answers unless it is told otherwise.
 const RPC_DEFAULT: &str = "tcp://127.0.0.1:26657";
 
-/// What matters of a node's `config/config.toml` and of its arguments, which win.
+/// What a node is launched with.
+#[derive(Clone, Copy)]
+pub struct NodeLaunch<'a> {
+    /// The file name of its program.
+    pub program: &'a str,
+    /// Its arguments.
+    pub arguments: &'a [String],
+    /// Its environment.
+    pub environment: Environment<'a>,
+}
+
+impl std::fmt::Debug for NodeLaunch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeLaunch").field("program", &self.program).field("arguments", &self.arguments).finish()
+    }
+}
+
+impl NodeLaunch<'_> {
+    /// The home that the node is told to have; its program's default is not known.
+    pub fn home(&self) -> Option<String> {
+        self.given("home")
+    }
+
+    /// What a flag says, or else its variable. An empty variable is one that is not set.
+    fn given(&self, key: &str) -> Option<String> {
+        flag_value(self.arguments, &format!("--{key}")).map(str::to_owned).or_else(|| self.variable(key))
+    }
+
+    fn variable(&self, key: &str) -> Option<String> {
+        let name = format!("{}_{key}", self.program).replace(['.', '-'], "_").to_uppercase();
+        (self.environment)(&name).filter(|value| !value.is_empty())
+    }
+}
+
+/// What matters of a node's `config/config.toml`, of its arguments and of its variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeConfig {
     /// The address of its web server, `host:port`; `None` where it has none that we could ask.
     pub rpc: Option<String>,
-    /// Whether somebody else holds its key.
-    pub has_remote_signer: bool,
+    /// Where it waits for somebody else who holds its key.
+    pub remote_signer: Option<String>,
     /// The file of its key; from the node's home on, unless it is absolute.
     pub key: String,
     /// The file of what it has signed; from the node's home on, unless it is absolute.
     pub sign_state: String,
 }
 
-/// Reads both.
-pub fn node_config(file: &str, arguments: &[String]) -> NodeConfig {
+/// Reads all of them.
+pub fn node_config(file: &str, launch: NodeLaunch<'_>) -> NodeConfig {
     let table: Table = file.parse().unwrap_or_default();
     let rpc = table.get("rpc").and_then(|rpc| rpc.get("laddr")).and_then(toml::Value::as_str);
-    let rpc = flag_value(arguments, "--rpc.laddr").or(rpc).unwrap_or(RPC_DEFAULT);
-    let text = |key: &str| table.get(key).and_then(toml::Value::as_str).filter(|text| !text.trim().is_empty());
-    let signer = flag_value(arguments, "--priv_validator_laddr").or(text("priv_validator_laddr")).unwrap_or("");
+    let rpc = launch.given("rpc.laddr").or_else(|| rpc.map(str::to_owned));
+    let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    // What has no flag is looked for among the variables only where the file has it as well.
+    let path = |key: &str, default: &str| {
+        let written = text(key).map(|written| launch.variable(key).unwrap_or(written));
+        written.filter(|path| !path.trim().is_empty()).unwrap_or_else(|| default.to_owned())
+    };
+    let remote_signer = launch.given("priv_validator_laddr").or_else(|| text("priv_validator_laddr"));
     NodeConfig {
-        rpc: address(rpc),
-        has_remote_signer: !signer.trim().is_empty(),
-        key: text("priv_validator_key_file").unwrap_or("config/priv_validator_key.json").to_owned(),
-        sign_state: text("priv_validator_state_file").unwrap_or("data/priv_validator_state.json").to_owned(),
+        rpc: address(rpc.as_deref().unwrap_or(RPC_DEFAULT)),
+        remote_signer: remote_signer.filter(|address| !address.trim().is_empty()),
+        key: path("priv_validator_key_file", "config/priv_validator_key.json"),
+        sign_state: path("priv_validator_state_file", "data/priv_validator_state.json"),
     }
 }
 
@@ -60,9 +101,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn rpc(file: &str, line: &str) -> Option<String> {
+    /// What is read of this file, these arguments, and these variables.
+    fn read(file: &str, line: &str, variables: &[(&str, &str)]) -> NodeConfig {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        node_config(file, &arguments).rpc
+        let environment =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        node_config(file, NodeLaunch { program: "my-simd", arguments: &arguments, environment: &environment })
+    }
+
+    fn rpc(file: &str, line: &str) -> Option<String> {
+        read(file, line, &[]).rpc
     }
 
     #[test]
@@ -85,27 +133,52 @@ mod tests {
 
     #[test]
     fn a_key_that_somebody_else_holds_is_noticed() {
-        let remote = |file: &str| node_config(file, &[]).has_remote_signer;
-        assert!(remote("priv_validator_laddr = \"tcp://0.0.0.0:26659\""));
-        assert!(!remote("priv_validator_laddr = \"\""));
-        assert!(!remote(""));
+        const FILE: &str = "priv_validator_laddr = \"tcp://0.0.0.0:26659\"";
+        let remote = |file: &str, line: &str, variables: &[(&str, &str)]| read(file, line, variables).remote_signer;
+        assert_eq!(remote(FILE, "start", &[]).as_deref(), Some("tcp://0.0.0.0:26659"));
+        assert_eq!(remote("priv_validator_laddr = \"\"", "start", &[]), None);
+        assert_eq!(remote("", "start", &[]), None);
+        assert_eq!(remote("", "start --priv_validator_laddr tcp://:1", &[]).as_deref(), Some("tcp://:1"));
+        let variables = [("MY_SIMD_PRIV_VALIDATOR_LADDR", "tcp://:2")];
+        assert_eq!(remote(FILE, "start", &variables).as_deref(), Some("tcp://:2"));
+        assert_eq!(remote(FILE, "start --priv_validator_laddr=tcp://:1", &variables).as_deref(), Some("tcp://:1"));
+        assert_eq!(remote(FILE, "start --priv_validator_laddr=", &[]), None, "it was switched off");
+        assert_eq!(remote("", "start", &[("MY_SIMD_PRIV_VALIDATOR_LADDR", "")]), None);
     }
 
     #[test]
     fn the_files_of_the_signer_may_lie_elsewhere() {
-        let usual = node_config("priv_validator_key_file = \"\"", &[]);
-        let usual = (usual.key.as_str(), usual.sign_state.as_str());
-        assert_eq!(usual, ("config/priv_validator_key.json", "data/priv_validator_state.json"));
+        let files = |file: &str, variables: &[(&str, &str)]| {
+            let config = read(file, "start", variables);
+            (config.key, config.sign_state)
+        };
+        let usual = ("config/priv_validator_key.json".to_owned(), "data/priv_validator_state.json".to_owned());
+        let variables = [("MY_SIMD_PRIV_VALIDATOR_KEY_FILE", "/other.json")];
+        assert_eq!(files("priv_validator_key_file = \"\"", &[]), usual);
+        assert_eq!(files("", &variables), usual, "the node does not look for it either");
         let file = "priv_validator_key_file = \"/safe/key.json\"\npriv_validator_state_file = \"state.json\"";
-        let other = node_config(file, &[]);
-        assert_eq!((other.key.as_str(), other.sign_state.as_str()), ("/safe/key.json", "state.json"));
+        assert_eq!(files(file, &[]), ("/safe/key.json".to_owned(), "state.json".to_owned()));
+        assert_eq!(files(file, &variables).0, "/other.json");
+    }
+
+    #[test]
+    fn the_home_is_that_of_the_node() {
+        let home = |line: &str, variables: &[(&str, &str)]| {
+            let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let environment =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            NodeLaunch { program: "simd", arguments: &arguments, environment: &environment }.home()
+        };
+        assert_eq!(home("start", &[]), None);
+        assert_eq!(home("start", &[("SIMD_HOME", "/a"), ("HOME", "/b")]).as_deref(), Some("/a"));
+        assert_eq!(home("start --home /c", &[("SIMD_HOME", "/a")]).as_deref(), Some("/c"));
     }
 
     proptest! {
         #[test]
         fn no_text_makes_reading_panic(file in ".{0,60}", address in "(tcp://)?[a-z0-9.:\\[\\]/]{0,20}") {
             let arguments = ["--rpc.laddr".to_owned(), address];
-            let _ = node_config(&file, &arguments);
+            let _ = node_config(&file, NodeLaunch { program: "", arguments: &arguments, environment: &|_| None });
         }
     }
 }

@@ -14,12 +14,13 @@ use ov_types::{
     UnitName, UnitRules, UpgradeRules, WhenLooping,
 };
 
-use super::arguments::{flag_value, skip_heights};
+use super::arguments::skip_heights;
 use super::check::followed;
 use super::current::APPLIED_FILE;
 use super::extras::Extras;
 use super::names::GENESIS;
-use super::node_config::{NodeConfig, node_config};
+use super::node_config::{NodeConfig, NodeLaunch, node_config};
+use super::read::Environment;
 use super::settings::Settings;
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
@@ -35,13 +36,21 @@ const GRACE_MS_DEFAULT: u64 = 30_000;
 const HOOK_MS_MAX: u64 = 6 * 3_600_000;
 const NODE_CONFIG_BYTES_MAX: u64 = 1 << 20;
 const SIGTERM: i32 = 15;
+/// Where a key's public half is in its file.
+pub(super) const KEY_IDENTITY: &str = "/pub_key/value";
 
-/// The node of these settings, launched with these arguments.
-pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &[String]) -> NodeShape {
+/// The node of these settings, launched with these arguments in this environment.
+pub fn shape(
+    disk: &dyn Disk,
+    settings: &Settings,
+    extras: &Extras,
+    arguments: &[String],
+    environment: Environment<'_>,
+) -> NodeShape {
+    let node = NodeLaunch { program: &settings.name, arguments, environment };
     // A relative path begins where the node does.
-    let node_home = flag_value(arguments, "--home")
-        .map_or_else(|| PathBuf::from(&settings.home), |home| settings.root().join(home));
-    let config = node_config_of(disk, &node_home, arguments);
+    let node_home = node.home().map_or_else(|| PathBuf::from(&settings.home), |home| settings.root().join(home));
+    let config = node_config_of(disk, &node_home, node);
     let main = UnitName::main();
     let unit = UnitShape {
         launch: launch(settings, arguments),
@@ -51,13 +60,14 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
         only_when: None,
     };
     let home = Path::new(&settings.home);
-    let signer = signer(disk, &node_home, &config);
+    let signer = signer(&node_home, &config);
+    let signs = signer.as_ref().is_none_or(|signer| has_key(disk, signer));
     NodeShape {
         name: home.file_name().map_or_else(|| settings.name.clone(), |name| name.to_string_lossy().into_owned()),
         chain: "cosmos".to_owned(),
         layout: layout(settings),
         units: BTreeMap::from([(main.clone(), unit)]),
-        engine: engine(settings, extras, main, &config, signer.is_some()),
+        engine: engine(settings, extras, main, &config, signs),
         probes: probes(&config),
         scouts: scouts(settings, arguments),
         applied_copy: Some(APPLIED_FILE.to_owned()),
@@ -78,9 +88,14 @@ pub fn shape(disk: &dyn Disk, settings: &Settings, extras: &Extras, arguments: &
 }
 
 /// What the node itself is configured by.
-pub(super) fn node_config_of(disk: &dyn Disk, node_home: &Path, arguments: &[String]) -> NodeConfig {
+pub(super) fn node_config_of(disk: &dyn Disk, node_home: &Path, node: NodeLaunch<'_>) -> NodeConfig {
     let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
-    node_config(&String::from_utf8_lossy(&config), arguments)
+    node_config(&String::from_utf8_lossy(&config), node)
+}
+
+/// Whether the node has the key that it would sign with itself.
+pub(super) fn has_key(disk: &dyn Disk, signer: &SignerShape) -> bool {
+    signer.key.as_ref().is_some_and(|key| followed(disk, key).is_ok_and(|found| found.is_some()))
 }
 
 fn layout(settings: &Settings) -> HomeLayout {
@@ -226,12 +241,15 @@ fn keep(settings: &Settings) -> KeepShape {
     }
 }
 
-/// The key and what it has signed, unless somebody else holds it.
-pub(super) fn signer(disk: &dyn Disk, node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
-    let key = node_home.join(&config.key);
-    let is_there = followed(disk, &key).is_ok_and(|found| found.is_some());
-    (is_there && !config.has_remote_signer)
-        .then(|| SignerShape { key: Some(key), sign_state: Some(node_home.join(&config.sign_state)) })
+/// The key and what it has signed, unless somebody else holds it. Every node of the family has one; where it is missing,
+/// others judge.
+pub(super) fn signer(node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
+    config.remote_signer.is_none().then(|| SignerShape {
+        key: Some(node_home.join(&config.key)),
+        identity: Some(KEY_IDENTITY.to_owned()),
+        sign_state: Some(node_home.join(&config.sign_state)),
+        is_declared: false,
+    })
 }
 
 /// A number that differs from node to node, also where many hosts have the same home.
@@ -259,7 +277,7 @@ mod tests {
     #[test]
     fn the_layout_is_the_originals_and_our_state_lies_apart() {
         let settings = settings(Path::new("/home/node"));
-        let node = shape(&RealDisk, &settings, &Extras::default(), &words("start --x {home}"));
+        let node = shape(&RealDisk, &settings, &Extras::default(), &words("start --x {home}"), &|_| None);
         assert_eq!(node.layout.state, Path::new("/home/node/.omnivisor"));
         assert_eq!(node.layout.current, Path::new("/home/node/cosmovisor/current"));
         assert_eq!(node.layout.releases, Path::new("/home/node/cosmovisor/upgrades"));
@@ -280,7 +298,7 @@ mod tests {
     fn the_rules_are_those_of_the_settings() {
         let mut settings = settings(Path::new("/home/node"));
         let rules = |settings: &Settings, extras: &Extras| {
-            let node = shape(&RealDisk, settings, extras, &words("start"));
+            let node = shape(&RealDisk, settings, extras, &words("start"), &|_| None);
             let main = node.engine.units[&UnitName::main()].clone();
             (main.restart, main.stop, node.keep.method, node.engine.upgrade.keep)
         };
@@ -298,15 +316,13 @@ mod tests {
     fn the_node_itself_tells_where_it_answers_and_who_signs() {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
-        let look = |line: &str| shape(&RealDisk, &settings, &Extras::default(), &words(line));
+        let look = |line: &str| shape(&RealDisk, &settings, &Extras::default(), &words(line), &|_| None);
         let asked = |node: &NodeShape| match &node.probes.height {
             Some(HeightProbe::Http { url, .. }) => Some(url.clone()),
             _ => None,
         };
         let new = look("start");
         assert_eq!(asked(&new).as_deref(), Some("http://127.0.0.1:26657/status"));
-        assert_eq!(new.signer, None);
-
         let config = home.path().join("config");
         std::fs::create_dir(&config).unwrap();
         std::fs::write(config.join("config.toml"), "[rpc]\nladdr = \"tcp://127.0.0.1:7\"").unwrap();
@@ -317,13 +333,17 @@ mod tests {
         assert_eq!((failures(&node), failures(&new)), (3, 5), "a validator is left alone sooner");
         let signer = SignerShape {
             key: Some(config.join("priv_validator_key.json")),
+            identity: Some("/pub_key/value".to_owned()),
             sign_state: Some(home.path().join("data/priv_validator_state.json")),
+            is_declared: false,
         };
-        assert_eq!(node.signer, Some(signer));
-        assert_eq!(look("start --home /elsewhere").signer, None);
+        assert_eq!(node.signer, Some(signer.clone()));
+        assert_eq!(new.signer, Some(signer), "that the key is missing is for others to judge");
+        let key_of = |node: NodeShape| node.signer.unwrap().key.unwrap();
+        assert_eq!(key_of(look("start --home /elsewhere")), Path::new("/elsewhere/config/priv_validator_key.json"));
         // The node starts in our own folder of the home.
-        std::fs::create_dir(settings.root()).unwrap();
-        assert!(look("start --home ..").signer.is_some());
+        let beside = key_of(look("start --home .."));
+        assert_eq!(beside, settings.root().join("../config/priv_validator_key.json"));
         let silent = look("start --rpc.laddr unix:///x");
         assert_eq!((asked(&silent), silent.engine.stall), (None, None));
 

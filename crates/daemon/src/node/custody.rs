@@ -5,6 +5,8 @@ use ov_engine::{Input, Order, UnitReport};
 use ov_types::api::{Acknowledged, ConfirmMachine, Refusal};
 use ov_types::{EventKind, ExitCode, ParkReason, Problem, UnitName, UnitState};
 
+use ov_vault::SignState;
+
 use super::Keeper;
 use crate::core::CoreError;
 use crate::custody;
@@ -31,6 +33,12 @@ impl Keeper {
         if self.shape.signer.is_some() && self.doubt_about_custody().is_none() {
             self.write_custody();
         }
+    }
+
+    /// Whether this node signs: somebody said so, or it has.
+    pub(super) fn is_validator(&self) -> bool {
+        let has_signed = || self.recorded_sign_state() > Some(SignState::default());
+        self.shape.signer.as_ref().is_some_and(|signer| signer.is_declared || has_signed())
     }
 
     fn write_custody(&self) {

@@ -324,7 +324,7 @@ impl Keeper {
             return Ok(());
         };
         let height = listed.summary.ok().and_then(|summary| summary.about.height);
-        if let Some(height) = height.filter(|_| self.shape.signer.is_some() && confirmation.height != height) {
+        if let Some(height) = height.filter(|_| self.is_validator() && confirmation.height != height) {
             let problem = Problem::permanent("OV-SNP-007", format!("restore snapshot {id}"))
                 .cause(format!("a validator's data would go to height {height}, and that height was not confirmed"))
                 .state("the node runs as before; nothing was changed")

@@ -26,7 +26,7 @@ pub(super) fn guard(
     signed: Option<SignState>,
     uid: u32,
 ) -> Result<Vec<PathBuf>, Problem> {
-    let Some(key) = shape.signer.as_ref().and_then(|signer| signer.key.as_ref()) else {
+    let Some(SignerShape { key: Some(key), identity, .. }) = &shape.signer else {
         return what_is_signed(disk, shape, signed).map(|_| Vec::new());
     };
     what_is_signed(disk, shape, signed)?;
@@ -38,7 +38,7 @@ pub(super) fn guard(
         return Err(held(problem.cause(exposure.message)).hint(hint));
     }
     let bytes = disk.read(key, KEY_BYTES_MAX).map_err(|error| key_unreadable().because(&error))?;
-    Ok(vec![lease(disk, &bytes)])
+    Ok(vec![lease(disk, &fingerprint(&bytes, identity.as_deref()))])
 }
 
 /// What the validator has signed, if that and its key are as they should be.
@@ -47,7 +47,8 @@ pub(crate) fn what_is_signed(
     shape: &NodeShape,
     signed: Option<SignState>,
 ) -> Result<Option<SignState>, Problem> {
-    let Some(SignerShape { key, sign_state }) = &shape.signer else { return Ok(None) };
+    let Some(signer) = &shape.signer else { return Ok(None) };
+    let SignerShape { key, sign_state, is_declared, .. } = signer;
     let has_key = match key {
         Some(path) => followed(disk, path).map_err(|error| key_unreadable().because(&error))?.is_some(),
         None => true,
@@ -57,7 +58,11 @@ pub(crate) fn what_is_signed(
         None => OnDisk::Missing,
     };
     let is_known = signed.is_some() || on_disk != OnDisk::Missing;
+    let never_signed = matches!(on_disk, OnDisk::Missing | OnDisk::State(..))
+        && signed.max(on_disk.state()).is_none_or(|state| state == SignState::default());
     let verdict = match (sign_state, has_key) {
+        // A new key is in nobody's place.
+        (_, false) if !is_declared && never_signed => Ok(()),
         // Whoever has data and no key would make itself a new one, and nobody would notice that the validator is gone.
         (_, false) if !is_known && has_data(disk, &shape.layout.data) => Err(SignStateProblem::KeyMissing),
         (None, _) => Ok(()),
@@ -66,7 +71,7 @@ pub(crate) fn what_is_signed(
         (Some(path), true) if !is_known && (key.is_none() || never_ran(disk, path)) => Ok(()),
         (Some(_), _) => check_monotone(signed, &on_disk, has_key),
     };
-    verdict.map_err(|problem| refusal(&problem, key.as_deref(), sign_state.as_deref()))?;
+    verdict.map_err(|problem| refusal(&problem, signer))?;
     Ok(on_disk.state())
 }
 
@@ -115,16 +120,21 @@ pub(crate) fn exposure(facts: &Facts, uid: u32) -> Option<Exposure> {
     }
 }
 
-fn refusal(problem: &SignStateProblem, key: Option<&Path>, sign_state: Option<&Path>) -> Problem {
-    let name = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
+fn refusal(problem: &SignStateProblem, signer: &SignerShape) -> Problem {
+    let name = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     match problem {
-        SignStateProblem::KeyMissing => held(Problem::permanent("OV-SGN-002", problem.to_string())).hint(format!(
-            "put the key back to {}; if it was moved away for good, take `[validator]` out of the configuration",
-            name(key)
-        )),
+        SignStateProblem::KeyMissing => {
+            let for_good = if signer.is_declared {
+                "if it was moved away for good, take `[validator]` out of the configuration"
+            } else {
+                "if another signs now, configure that signer"
+            };
+            let hint = format!("put the key back to {}; {for_good}", name(&signer.key));
+            held(Problem::permanent("OV-SGN-002", problem.to_string())).hint(hint)
+        }
         _ => held(Problem::permanent("OV-SGN-001", problem.to_string())).hint(format!(
             "put the newest sign state of this key to {}, then `omnivisor unit start main`",
-            name(sign_state)
+            name(&signer.sign_state)
         )),
     }
 }
@@ -151,11 +161,35 @@ fn has_data(disk: &dyn Disk, data: &Path) -> bool {
     disk.list(data).is_ok_and(|names| !names.is_empty())
 }
 
+/// What tells this key from others, however its file is written.
+fn fingerprint(key: &[u8], identity: Option<&str>) -> Vec<u8> {
+    let document = serde_json::from_slice::<serde_json::Value>(key).ok();
+    let identity = document.as_ref().zip(identity).and_then(|(document, place)| document.pointer(place)?.as_str());
+    identity.map_or(key.trim_ascii(), str::as_bytes).to_vec()
+}
+
 /// The lock that one process of this host at a time may hold for this key.
-fn lease(disk: &dyn Disk, key: &[u8]) -> PathBuf {
+fn lease(disk: &dyn Disk, fingerprint: &[u8]) -> PathBuf {
     let there = |place: &&&str| disk.facts(Path::new(place)).ok().flatten().is_some();
     let directory = LEASE_DIRECTORIES.iter().find(there).copied().unwrap_or("/tmp");
-    let name = format!("omnivisor-signer-{}", ov_release::Digest::of(key.trim_ascii()));
+    let name = format!("omnivisor-signer-{}", ov_release::Digest::of(fingerprint));
     debug_assert!(name.as_bytes().is_ascii() && Path::new(&name).as_os_str().as_bytes().len() < 128);
     Path::new(directory).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_itself_however_its_file_is_written() {
+        let tight = br#"{"pub_key":{"value":"AAA="},"priv_key":{"value":"secret"}}"#;
+        let loose = b"{\n  \"priv_key\": {\"value\": \"secret\"},\n  \"pub_key\": {\"value\": \"AAA=\"}\n}\n";
+        let place = Some("/pub_key/value");
+        assert_eq!(fingerprint(tight, place), fingerprint(loose, place));
+        assert_ne!(fingerprint(tight, place), fingerprint(&tight.map(|byte| byte.to_ascii_lowercase()), place));
+        assert_ne!(fingerprint(tight, None), fingerprint(loose, None));
+        assert_eq!(fingerprint(b"not JSON\n", place), b"not JSON");
+        assert_eq!(fingerprint(b"{}", place), b"{}");
+    }
 }

@@ -47,7 +47,7 @@ fn three_lines_make_the_node_that_the_drop_in_looks_after() {
         Settings { backup_dir: text.clone(), home: text.clone(), name: "simd".to_owned(), ..Settings::default() };
     let settings = Settings { poll_interval: "300ms".parse().unwrap(), ..settings };
     let arguments = ["start".to_owned(), "--home".to_owned(), text];
-    let other = crate::cosmos::shape(&RealDisk, &settings, &Extras::default(), &arguments);
+    let other = crate::cosmos::shape(&RealDisk, &settings, &Extras::default(), &arguments, &|_| None);
     assert_eq!(arguments_of(&node), arguments);
     let layout = |node: &NodeShape| {
         let layout = node.layout.clone();
@@ -76,7 +76,7 @@ fn what_a_node_gets_beyond_the_drop_in() {
     let asked = |probe: &Probe| if let Probe::Http { url, .. } = probe { url.clone() } else { String::new() };
     assert_eq!(asked(&main.readiness.as_ref().unwrap().probe), "http://127.0.0.1:7001/status");
     assert_eq!(asked(&main.health.as_ref().unwrap().probe), "http://127.0.0.1:7001/health");
-    assert!(node.signer.is_none() && matches!(rules.crash_loop.then, WhenLooping::Retry { .. }));
+    assert!(matches!(rules.crash_loop.then, WhenLooping::Retry { .. }), "it has no key");
     assert_eq!((node.keep.method, node.keep.outside), (KeepMethod::Auto, None));
     assert!(node.probes.version.is_none(), "an upgrade's name need not be a version");
 }

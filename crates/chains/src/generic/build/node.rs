@@ -189,7 +189,9 @@ impl Builder<'_, '_> {
         }
         SignerShape {
             key: validator.key.as_ref().map(|path| self.path(&key.name("key"), path, None)),
+            identity: None,
             sign_state: validator.sign_state.as_ref().map(|path| self.path(&key.name("sign-state"), path, None)),
+            is_declared: true,
         }
     }
 

@@ -26,7 +26,7 @@ impl ShapeSource for DropIn {
             let problem = Problem::permanent("OV-CSM-001", "read the settings of the drop-in");
             wrong.problems.iter().fold(problem, |problem, wrong| problem.cause(wrong.clone()))
         })?;
-        Ok(cosmos::shape(disk, &settings, &extras, &self.arguments))
+        Ok(cosmos::shape(disk, &settings, &extras, &self.arguments, &environment))
     }
 
     fn hear(&self, kind: &EventKind) {
