@@ -8,3 +8,4 @@ mod node;
 mod plans;
 mod schedule;
 mod upgrades;
+mod validator;

@@ -48,9 +48,10 @@ fn numbers(rows: &[Vec<String>]) -> Vec<usize> {
 #[test]
 fn every_rule_of_safety_is_shown_by_a_test_or_said_to_be_still_to_come() {
     let rows = rows("docs/safety.md");
-    assert_eq!(numbers(&rows), (1..=20).collect::<Vec<_>>());
+    // Once for every node, and once for a family.
+    assert_eq!(numbers(&rows), (1..=20).chain(1..=20).collect::<Vec<_>>());
     for row in rows {
-        let promise = &row[2];
+        let promise = &row[row.len() - 2];
         let is_yet_to_come =
             ["there is no", "there are no", "needs an adapter"].iter().any(|word| promise.contains(word));
         assert!(!named(&row).is_empty() || is_yet_to_come, "rule {} is promised and not shown", row[0]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use fakenode::Profile;
 use ov_testkit::Mount;
@@ -16,13 +16,6 @@ fn backups(folder: &PathBuf) -> Vec<String> {
     let mut names: Vec<String> = names.filter(|name| name.contains("data-backup")).collect();
     names.sort();
     names
-}
-
-/// `omnivisor …` on the home of a drop-in.
-fn omnivisor(node: &Node, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_omnivisor"));
-    command.arg("--home").arg(node.path("")).args(words).env_remove("OMNIVISOR_HOME").stdin(Stdio::null());
-    command.output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -58,13 +51,13 @@ fn each_upgrade_keeps_the_data_under_the_originals_name_made_unique() {
         assert_eq!(fakenode::verify_data(&copy).unwrap().last_height, height);
     }
     assert!(fs::symlink_metadata(node.path("data")).unwrap().is_symlink());
-    let listed = omnivisor(&node, &["snapshot", "list"]);
+    let listed = node.omnivisor(&["snapshot", "list"]);
     assert!(listed.status.success() && text(&listed).contains("upgrade-2-v3"), "{}", text(&listed));
-    let verified = omnivisor(&node, &["snapshot", "verify", "upgrade-2-v3"]);
+    let verified = node.omnivisor(&["snapshot", "verify", "upgrade-2-v3"]);
     assert!(verified.status.success(), "{}", text(&verified));
-    let name = node.path("").file_name().unwrap().to_str().unwrap().to_owned();
+    let name = node.name();
     ov_testkit::wait_until("the upgrade to be over and its backup put back", || {
-        omnivisor(&node, &["snapshot", "restore", "upgrade-2-v3", "--confirm", &name]).status.success()
+        node.omnivisor(&["snapshot", "restore", "upgrade-2-v3", "--confirm", &name]).status.success()
     });
     node.wait_for_height(70);
     assert!(node.stop().success());

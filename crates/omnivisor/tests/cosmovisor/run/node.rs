@@ -89,6 +89,18 @@ impl Node {
         self.command(words).output().unwrap()
     }
 
+    /// `omnivisor …` on the home.
+    pub(super) fn omnivisor(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--home").arg(self.home.path()).args(words).env_remove("OMNIVISOR_HOME").stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
+    /// The node as everybody calls it who wants to confirm something.
+    pub(super) fn name(&self) -> String {
+        self.home.path().file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
     fn start_words(&self) -> Vec<&str> {
         let home = self.home.path().to_str().unwrap();
         ["run", "start", "--home", home].into_iter().chain(self.arguments.iter().map(String::as_str)).collect()

@@ -145,7 +145,7 @@ fn without_a_restart_the_next_start_launches_the_new_release() {
 
 #[test]
 fn whenever_the_daemon_is_killed_the_upgrade_is_carried_out_once() {
-    let mut node = Node::new("v2@60");
+    let mut node = Node::halting("v2@60", &["--halt-exit", "2", "--sign"]);
     node.stage("v2");
     // At moments that differ from run to run: the machine sees to that.
     for kill in 0_u64..14 {
