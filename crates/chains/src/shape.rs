@@ -412,7 +412,7 @@ impl Scout {
 }
 
 /// How releases are fetched from where plans and people say they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchShape {
     /// Whether what plans say of where their release is, is followed. Without it only what people name is fetched.
     pub by_plan: bool,
@@ -426,6 +426,15 @@ pub struct FetchShape {
     pub patience: Patience,
     /// How long a server may be silent.
     pub silence: Silence,
+}
+
+impl Default for FetchShape {
+    fn default() -> Self {
+        // Few tries in a row: whoever waits is told why, and goes on with what came.
+        let patience = Patience { tries: 4, ..Patience::default() };
+        let (policy, limits, silence) = (Policy::default(), Limits::default(), Silence::default());
+        Self { by_plan: false, policy, mirrors: Vec::new(), limits, patience, silence }
+    }
 }
 
 /// How the data directory is kept before a switch.

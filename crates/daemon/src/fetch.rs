@@ -15,7 +15,7 @@ use ov_release::fetch::{
 use ov_release::{Digest, Staged, State};
 use ov_sys::Random;
 use ov_types::api::NewPlan;
-use ov_types::{EventKind, Lasting, Problem, ReleaseName};
+use ov_types::{ByteSize, EventKind, Lasting, Problem, ReleaseName};
 
 use crate::steps::{Workshop, of_release};
 
@@ -107,14 +107,28 @@ pub(crate) fn check_source(rules: &FetchShape, name: &ReleaseName, plan: &NewPla
     Ok(())
 }
 
-/// The address of this platform's release in what a plan says. Follows a reference.
-pub(crate) fn address_in(shop: &Workshop, name: &ReleaseName, info: &str) -> Result<Address, Problem> {
+/// What came of staging a release, as a sentence.
+pub fn told(staged: &Staged) -> String {
+    let Staged { provenance, changed } = staged;
+    let how = if *changed { "is staged" } else { "was staged already" };
+    let size = ByteSize(provenance.size).rounded();
+    let from = provenance.fetched.as_ref().map_or_else(String::new, |fetched| {
+        let proof = fetched.checksum.as_ref().map_or_else(
+            || format!("no checksum was given; what came is sha256:{}", fetched.sha256),
+            |checksum| format!("it is {checksum}"),
+        );
+        format!(", from {}; {proof}", fetched.address)
+    });
+    format!("release {} {how}: {size}{from}", provenance.name)
+}
+
+/// What a plan says of where the release for this machine is. Follows a reference.
+pub(crate) fn source_in(shop: &Workshop, name: &ReleaseName, info: &str) -> Result<String, Problem> {
     let rules = &shop.shape.fetch;
-    let summary = format!("fetch release {name}");
     let mut unheard = |_: Progress| {};
     let read = read_plan_info(world(shop, &mut unheard), info, rules.policy.must_have_checksum, rules.patience);
-    let address = read.and_then(|info: PlanInfo| Ok(info.address_for(&own_platform())?));
-    address.map_err(|error| of_fetch(name, &summary, &error))
+    let source = read.and_then(|info: PlanInfo| Ok(info.text_for(&own_platform())?.to_owned()));
+    source.map_err(|error| of_fetch(name, &format!("fetch release {name}"), &error))
 }
 
 /// Fetches a release and puts it into its place. One at a time; fetching what is there already does nothing.

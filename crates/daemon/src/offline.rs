@@ -6,18 +6,20 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use ov_chains::ConfigError;
 use ov_chains::shape::HomeLayout;
+use ov_chains::{ConfigError, NodeShape};
 use ov_engine::Ledger;
 use ov_journal::{JournalError, Parsed};
+use ov_release::Staged;
 use ov_release::fetch::Cancel;
 use ov_sys::{Disk, RealClock, RealDisk};
-use ov_types::api::{DoctorReport, HistoryEntry};
-use ov_types::{Event, PlanId, Record, ReleaseName, UnitName};
+use ov_types::api::{DoctorReport, HistoryEntry, NewRelease};
+use ov_types::{Event, ExitCode, PlanId, Problem, Record, ReleaseName, UnitName};
 use ov_vault::SignState;
 
 use crate::doctor::Depth;
-use crate::fetch::Supply;
+use crate::fetch::{Supply, Tell};
+use crate::run::take_home;
 use crate::steps::{Standing, Workshop};
 use crate::{event_log, units};
 
@@ -77,34 +79,21 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
     let records: Vec<Record> =
         history(home, None, None).unwrap_or_default().into_iter().map(|entry| entry.record).collect();
     let ledger = Ledger::fold(&records).unwrap_or_default();
-    let supply = Supply::of(&shape.fetch);
     let shop = Workshop {
-        disk: Arc::new(RealDisk),
-        clock: Arc::new(RealClock),
-        shape: Arc::new(shape),
-        standing: Standing::default(),
-        kept: BTreeSet::new(),
         recorded_sign_state: ledger.sign_state().map(|(height, round, step)| SignState { height, round, step }),
         height: ledger.last_end().and_then(|end| end.height),
         plans: crate::steps::waiting_plans(&ledger),
-        supply,
-        abandoned: Cancel::default(),
+        ..workshop(shape, Tell::default())
     };
     let plan = shop.plans.iter().find(|plan| release.is_none_or(|release| *release == plan.release));
     let findings = shop.examine(plan, release, Depth::Full);
     Ok(DoctorReport { worst: ov_types::worst(&findings), findings })
 }
 
-/// Stages a release for a node that has no daemon yet, and makes it the current one if none is.
-pub fn first_release(
-    home: &Path,
-    config: Option<&Path>,
-    name: &ReleaseName,
-    source: &Path,
-) -> Result<(), ov_types::Problem> {
-    let shape = ov_chains::load(&RealDisk, home, config).map_err(|error| error.problem())?;
-    let supply = Supply::of(&shape.fetch);
-    let shop = Workshop {
+/// The workshop of a node of which nothing is known but its shape.
+fn workshop(shape: NodeShape, tell: Tell) -> Workshop {
+    let supply = Supply { tell, ..Supply::of(&shape.fetch) };
+    Workshop {
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock),
         shape: Arc::new(shape),
@@ -115,7 +104,29 @@ pub fn first_release(
         plans: Vec::new(),
         supply,
         abandoned: Cancel::default(),
-    };
+    }
+}
+
+/// Stages a release for a node whose daemon is down, from a path or an address, and tells how it goes. No daemon can
+/// begin meanwhile; one that runs has to be asked instead.
+pub fn stage_release(shape: NodeShape, wanted: &NewRelease, tell: Tell) -> Result<Staged, (Problem, ExitCode)> {
+    let _lock = take_home(&RealDisk, &shape)?;
+    let shop = workshop(shape, tell);
+    let NewRelease { name, source, sha256 } = wanted;
+    let staged = crate::steps::stage(&shop, name, source, sha256.as_deref(), None);
+    staged.map_err(|problem| (problem.state("the node was not touched"), ExitCode::Failed))
+}
+
+/// What the text in a plan says of where its release for this machine is, as a source that it can be staged from. The
+/// text may be the address of another one, which is fetched.
+pub fn source_by_plan(shape: NodeShape, release: &ReleaseName, info: &str) -> Result<String, Problem> {
+    crate::fetch::source_in(&workshop(shape, Tell::default()), release, info)
+}
+
+/// Stages a release for a node that has no daemon yet, and makes it the current one if none is.
+pub fn first_release(home: &Path, config: Option<&Path>, name: &ReleaseName, source: &Path) -> Result<(), Problem> {
+    let shape = ov_chains::load(&RealDisk, home, config).map_err(|error| error.problem())?;
+    let shop = workshop(shape, Tell::default());
     crate::steps::stage(&shop, name, &source.to_string_lossy(), None, None)?;
     let summary = format!("make {name} the current release");
     let layout = shop.layout();

@@ -200,7 +200,7 @@ fn of_core(code: &str, summary: &str, error: &CoreError) -> Failure {
 }
 
 /// Makes our own folder and locks it: one daemon per home.
-fn take_home(disk: &dyn Disk, shape: &NodeShape) -> Result<Box<dyn Lock>, Failure> {
+pub(crate) fn take_home(disk: &dyn Disk, shape: &NodeShape) -> Result<Box<dyn Lock>, Failure> {
     let state = &shape.layout.state;
     durable::make_directories(disk, state, 0o700).map_err(|error| cannot("use the home", state, &error))?;
     let path = shape.layout.lock();

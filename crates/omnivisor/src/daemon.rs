@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ov_client::Since;
+use ov_daemon::fetch::Tell;
 use ov_daemon::{ConfigurationFile, Ended, RunOptions, offline};
-use ov_types::api::{DoctorReport, HistoryEntry};
+use ov_types::api::{DoctorReport, HistoryEntry, NewRelease};
 use ov_types::{Event, ExitCode, PlanId, Problem, ReleaseName, UnitName};
 use tracing_subscriber::EnvFilter;
 
@@ -51,6 +52,13 @@ pub(crate) fn running(home: &Path) -> String {
 /// The doctor's report on a node whose daemon is down.
 pub(crate) fn doctor(home: &Path, release: Option<&ReleaseName>) -> Result<DoctorReport, Failure> {
     offline::doctor(home, None, release).map_err(|error| Failure::configuration(&error))
+}
+
+/// Stages a release of a node whose daemon is down, and says so.
+pub(crate) fn stage(session: &Session, wanted: &NewRelease) -> Result<String, Failure> {
+    let staged = offline::stage_release(session.shape()?, wanted, Tell::default());
+    let staged = staged.map_err(|(problem, exit)| Failure::new(exit, problem))?;
+    Ok(ov_daemon::fetch::told(&staged))
 }
 
 /// Stages the first release of a node whose configuration was just written, and makes it the current one.

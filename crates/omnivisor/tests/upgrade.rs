@@ -4,6 +4,7 @@
 
 mod upgrade {
     mod basics;
+    mod fetching;
     mod halt;
     mod history;
     mod hold;

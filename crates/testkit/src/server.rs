@@ -107,7 +107,12 @@ pub struct Server {
 impl Server {
     /// Answers the n-th question, counted from zero, with what `answer` gives.
     pub fn new(answer: impl Fn(&Question, usize) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at(0, answer)
+    }
+
+    /// The same at a port where nobody listens.
+    pub fn at(port: u16, answer: impl Fn(&Question, usize) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (seen, over, answer) =

@@ -17,7 +17,7 @@ use super::jobs::Task;
 use super::{End, Keeper, Message, watched_files};
 use crate::core::CoreError;
 use crate::doctor::Depth;
-use crate::fetch::{check_source, is_address};
+use crate::fetch::{check_source, is_address, told};
 use crate::request::{Reply, Request, no_such_thing};
 use crate::steps::{Workshop, of_release, of_vault, stage};
 use crate::units::Command;
@@ -508,8 +508,7 @@ fn releases(shop: &Workshop) -> Answer<Vec<ReleaseStatus>> {
 fn stage_release(shop: &Workshop, release: NewRelease) -> Answer<Acknowledged> {
     let NewRelease { name, source, sha256 } = release;
     let staged = stage(shop, &name, &source, sha256.as_deref(), None).map_err(failed)?;
-    let how = if staged.changed { "is staged" } else { "was staged already" };
-    Ok(said(format!("release {name} {how}: {}", ov_types::ByteSize(staged.provenance.size).rounded())))
+    Ok(said(told(&staged)))
 }
 
 fn remove_release(shop: &Workshop, name: &ReleaseName) -> Answer<Acknowledged> {

@@ -7,7 +7,7 @@ use ov_types::record::{Outcome, StepFacts};
 use ov_types::{Lasting, PlanId, Problem, ReleaseName};
 
 use super::{Work, Workshop, state_at};
-use crate::fetch::{Wanted, address_in, address_of, fetch, is_address};
+use crate::fetch::{Wanted, address_of, fetch, is_address, source_in};
 
 /// The code of a release that is not there.
 const MISSING: &str = "OV-UPG-011";
@@ -100,7 +100,7 @@ fn follow(shop: &Workshop, call: &StepCall, missing: Problem) -> Result<Staged, 
             Err(missing.cause("the plan says where it is, and fetching by plan is off"))
         }
         Some(info) => {
-            let address = address_in(shop, release, &info)?;
+            let address = address_of(release, &source_in(shop, release, &info)?)?;
             let sha256 = digest_of(release, call.plan.sha256.as_deref())?;
             let origin = Some(origin_of(call.plan.id, &address.to_string()));
             fetch(shop, Wanted { name: release, address, sha256, origin })

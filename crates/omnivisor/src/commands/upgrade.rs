@@ -16,8 +16,11 @@ pub(super) fn upgrade(session: &Session, command: UpgradeCommand) -> Result<(), 
     match command {
         UpgradeCommand::Prepare { release, from, sha256 } => {
             let wish = NewRelease { name: release.clone(), source: home::source(&from)?, sha256 };
-            let done = session.ask(|client| client.stage_release(&wish))?;
-            session.console.say(Tone::Plain, &done.message);
+            let done = match session.ask(|client| client.stage_release(&wish)) {
+                Err(failure) if failure.exit() == ExitCode::NotRunning => crate::daemon::stage(session, &wish)?,
+                done => done?.message,
+            };
+            session.console.say(Tone::Plain, &done);
             show::doctor(session, Some(&release))
         }
         UpgradeCommand::Apply(arguments) => {

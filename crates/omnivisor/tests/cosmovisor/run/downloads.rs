@@ -165,6 +165,30 @@ fn fault_22_a_wrong_binary_is_not_used_and_blocks_no_right_one() {
 }
 
 #[test]
+fn fault_24_a_binary_for_another_machine_is_known_before_the_old_one_is_stopped() {
+    let server = Server::new(|question, _| {
+        let mut bytes = program().0.clone();
+        // What an ELF file says of its machine: here one that nobody builds any more.
+        bytes[18..20].copy_from_slice(&[2, 0]);
+        Reply::file(question, &bytes, "\"1\"")
+    });
+    let info = info(&server.url("/v2"));
+    let mut node = node(100_000, &info);
+    node.start();
+    node.wait_for_height(5);
+    node.write_plan(&plan(100_000, &info));
+    node.wait_for_line("plan 1 waits: it failed to ");
+    let out = node.out();
+    let why = out.lines().find(|line| line.contains("plan 1 waits")).unwrap();
+    assert!(why.contains("machine") || why.contains("architecture"), "{why}");
+    assert!(!out.contains("is armed"), "{out}");
+    let height = node.height();
+    node.wait_for_height(height + 5);
+    assert!(node.stop().success());
+    assert_eq!(node.launched(), ["v1"]);
+}
+
+#[test]
 fn folders_that_a_failed_download_of_the_original_left_are_in_nobodys_way() {
     let server = serve();
     let mut node = node(30, &info(&with_checksum(&server.url("/v2"))));
