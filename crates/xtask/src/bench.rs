@@ -10,7 +10,6 @@ mod facts;
 mod log;
 mod pattern;
 mod peers;
-mod processes;
 mod quiet;
 mod relaunch;
 mod report;

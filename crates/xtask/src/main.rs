@@ -5,6 +5,8 @@
 mod bench;
 mod ci;
 mod crash;
+mod e2e;
+mod processes;
 mod sim;
 mod tidy;
 
@@ -30,6 +32,9 @@ enum Command {
     Ci,
     /// Kill the real program at its crash points: at every visit, in pairs, or in one case.
     Crash(crash::Crash),
+    /// Look after real nodes of other people's making. Ends with 77 if what that needs is not here.
+    #[command(subcommand)]
+    E2e(e2e::E2e),
     /// Live simulated lives of a node: crashes, power cuts, failing disks and people, by seed.
     Sim(sim::Sim),
     /// Check the rules that compilers do not know: walls between crates, banned calls, lengths, documents.
@@ -40,24 +45,49 @@ enum Command {
     },
 }
 
+/// What became of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// Nothing was tried, because this machine lacks what it needs.
+    NotRun,
+}
+
+/// The exit code for what was not run, as other test runners have it.
+const NOT_RUN_EXIT: u8 = 77;
+
+impl From<bool> for Verdict {
+    fn from(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Failed }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == bench::child::NAME) {
-        return conclude(bench::child::run(&arguments[1..]).map(|()| true));
+        return conclude(bench::child::run(&arguments[1..]).map(|()| Verdict::Passed));
     }
-    conclude(match Arguments::parse().command {
-        Command::Bench(what) => workspace_root().and_then(|root| bench::run(&root, &what)),
-        Command::Ci => workspace_root().and_then(|root| ci::run(&root)),
-        Command::Crash(wanted) => workspace_root().and_then(|root| crash::run(&root, &wanted)),
-        Command::Sim(wanted) => workspace_root().and_then(|root| sim::run(&root, &wanted)),
-        Command::Tidy { bless } => workspace_root().and_then(|root| tidy::run(&root, bless)),
-    })
+    let command = Arguments::parse().command;
+    conclude(workspace_root().and_then(|root| carry_out(&root, &command)))
 }
 
-fn conclude(done: Result<bool>) -> ExitCode {
+fn carry_out(root: &Path, command: &Command) -> Result<Verdict> {
+    match command {
+        Command::Bench(what) => bench::run(root, what).map(Verdict::from),
+        Command::Ci => ci::run(root).map(Verdict::from),
+        Command::Crash(wanted) => crash::run(root, wanted).map(Verdict::from),
+        Command::E2e(what) => e2e::run(root, what),
+        Command::Sim(wanted) => sim::run(root, wanted).map(Verdict::from),
+        Command::Tidy { bless } => tidy::run(root, *bless).map(Verdict::from),
+    }
+}
+
+fn conclude(done: Result<Verdict>) -> ExitCode {
     match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(Verdict::Passed) => ExitCode::SUCCESS,
+        Ok(Verdict::Failed) => ExitCode::FAILURE,
+        Ok(Verdict::NotRun) => ExitCode::from(NOT_RUN_EXIT),
         Err(error) => {
             report(&format!("xtask: failed to {error:#}"));
             ExitCode::FAILURE

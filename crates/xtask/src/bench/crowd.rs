@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::child::{self, marks, now_ns};
 use super::peers::{Peer, Unit};
-use super::processes::{self, wait_until};
+use crate::processes::{self, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Until everybody has done what there is to do after a start.

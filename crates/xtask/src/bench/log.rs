@@ -11,7 +11,7 @@ use super::child::{self, marks, now_ns};
 use super::crowd::Programs;
 use super::pattern;
 use super::peers::{Peer, Unit, find};
-use super::processes::wait_until;
+use crate::processes::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 const NAME: &str = "u0";

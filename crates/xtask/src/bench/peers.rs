@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::processes::{self, wait_until};
+use crate::processes::{self, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

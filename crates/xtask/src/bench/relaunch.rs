@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::child::{Mark, marks, now_ns};
 use super::crowd::{Programs, milliseconds};
 use super::peers::{Peer, Unit, send};
-use super::processes::{in_namespace, wait_until};
+use crate::processes::{in_namespace, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Processes are killed in turn, so that each has run for longer than a second when its turn comes: every

@@ -14,8 +14,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use super::child::{self, Mark, marks, now_ns};
 use super::crowd::{Programs, milliseconds};
 use super::peers::send;
-use super::processes::wait_until;
 use super::volume::tool;
+use crate::processes::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEGMENT_BYTES: u64 = 32 << 20;

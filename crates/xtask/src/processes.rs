@@ -9,14 +9,14 @@ use anyhow::{Result, bail};
 
 /// What some processes cost together.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Cost {
-    pub(super) processes: usize,
-    pub(super) pss_kib: u64,
-    pub(super) rss_kib: u64,
+pub(crate) struct Cost {
+    pub(crate) processes: usize,
+    pub(crate) pss_kib: u64,
+    pub(crate) rss_kib: u64,
 }
 
 /// Every process that comes from this one, and every one whose arguments or environment name the folder.
-pub(super) fn family(root: u32, folder: &Path) -> Vec<u32> {
+pub(crate) fn family(root: u32, folder: &Path) -> Vec<u32> {
     let all: Vec<(u32, u32)> = pids().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
     let mut found = vec![root];
     let mut looked_at = 0;
@@ -25,6 +25,13 @@ pub(super) fn family(root: u32, folder: &Path) -> Vec<u32> {
         found.extend(all.iter().filter(|(_, parent)| *parent == of).map(|(pid, _)| *pid));
         looked_at += 1;
     }
+    let marked: Vec<u32> = naming(folder).into_iter().filter(|pid| !found.contains(pid)).collect();
+    found.extend(marked);
+    found
+}
+
+/// Every other living process whose arguments or environment name the folder.
+pub(crate) fn naming(folder: &Path) -> Vec<u32> {
     let needle = folder.as_os_str().as_encoded_bytes();
     let names = |pid: u32| {
         ["cmdline", "environ"].iter().any(|file| {
@@ -33,14 +40,11 @@ pub(super) fn family(root: u32, folder: &Path) -> Vec<u32> {
         })
     };
     let own = std::process::id();
-    let marked: Vec<u32> =
-        all.iter().map(|(pid, _)| *pid).filter(|pid| *pid != own && !found.contains(pid) && names(*pid)).collect();
-    found.extend(marked);
-    found
+    pids().into_iter().filter(|pid| *pid != own && parent(*pid).is_some() && names(*pid)).collect()
 }
 
 /// What these processes cost now.
-pub(super) fn cost(pids: &[u32]) -> Cost {
+pub(crate) fn cost(pids: &[u32]) -> Cost {
     let mut cost = Cost { processes: pids.len(), ..Cost::default() };
     for pid in pids {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
@@ -51,7 +55,7 @@ pub(super) fn cost(pids: &[u32]) -> Cost {
 }
 
 /// How often each thread of these processes was switched to so far.
-pub(super) fn switches(pids: &[u32]) -> BTreeMap<PathBuf, u64> {
+pub(crate) fn switches(pids: &[u32]) -> BTreeMap<PathBuf, u64> {
     let tasks = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let of_task = |task: fs::DirEntry| {
         let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
@@ -62,14 +66,14 @@ pub(super) fn switches(pids: &[u32]) -> BTreeMap<PathBuf, u64> {
 }
 
 /// How often threads were switched to between two looks. One that ended meanwhile was switched to once at least.
-pub(super) fn switches_between(before: &BTreeMap<PathBuf, u64>, after: &BTreeMap<PathBuf, u64>) -> u64 {
+pub(crate) fn switches_between(before: &BTreeMap<PathBuf, u64>, after: &BTreeMap<PathBuf, u64>) -> u64 {
     let ended = before.keys().filter(|task| !after.contains_key(*task)).count() as u64;
     let of = |(task, count): (&PathBuf, &u64)| count - before.get(task).unwrap_or(&0).min(count);
     ended + after.iter().map(of).sum::<u64>()
 }
 
 /// Which of these processes calls itself by this number, perhaps in a namespace of its own.
-pub(super) fn in_namespace(pids: &[u32], number_inside: i32) -> Option<u32> {
+pub(crate) fn in_namespace(pids: &[u32], number_inside: i32) -> Option<u32> {
     let inside = |pid: u32| -> Option<i32> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
@@ -79,12 +83,12 @@ pub(super) fn in_namespace(pids: &[u32], number_inside: i32) -> Option<u32> {
 }
 
 /// The short name of a process.
-pub(super) fn name(pid: u32) -> String {
+pub(crate) fn name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
 /// Waits until none of these lives.
-pub(super) fn wait_for_end(pids: &[u32], patience: Duration) -> Result<()> {
+pub(crate) fn wait_for_end(pids: &[u32], patience: Duration) -> Result<()> {
     let mut left: Vec<u32> = pids.to_vec();
     let gone = |pid: u32| parent(pid).is_none();
     wait_until("processes to end", patience, || {
@@ -96,7 +100,7 @@ pub(super) fn wait_for_end(pids: &[u32], patience: Duration) -> Result<()> {
 }
 
 /// Waits for a condition.
-pub(super) fn wait_until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) -> Result<()> {
+pub(crate) fn wait_until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) -> Result<()> {
     let deadline = Instant::now() + patience;
     while !holds() {
         if Instant::now() >= deadline {
