@@ -31,10 +31,13 @@ pub(crate) struct Wrong {
 /// Settings that hold where the file says nothing.
 pub(crate) type Defaults = Result<Table, Vec<Wrong>>;
 
+/// The word for no family.
+pub const GENERIC: &str = "generic";
+
 /// One family.
 pub(crate) struct Family {
-    /// Its word.
-    name: &'static str,
+    /// Its word, and the name of its section.
+    pub(crate) name: &'static str,
     /// What holds where the file says nothing.
     defaults: fn(&Scene<'_>) -> Defaults,
     /// Adds what no key can say.
@@ -43,7 +46,7 @@ pub(crate) struct Family {
 
 /// All of them. The first is meant when the file names none.
 const FAMILIES: [Family; 2] = [
-    Family { name: "generic", defaults: nothing, finish: |_, _| () },
+    Family { name: GENERIC, defaults: nothing, finish: |_, _| () },
     Family { name: "cosmos", defaults: cosmos::defaults, finish: cosmos::finish },
 ];
 
@@ -56,7 +59,7 @@ fn nothing(scene: &Scene<'_>) -> Defaults {
 }
 
 /// The words that can be written.
-pub(crate) fn names() -> [&'static str; FAMILIES.len()] {
+pub fn names() -> [&'static str; FAMILIES.len()] {
     FAMILIES.map(|family| family.name)
 }
 

@@ -15,6 +15,7 @@ mod template;
 pub mod words;
 
 pub use environment::{EnvironmentError, WrongLine, read_variables};
+pub use family::{GENERIC, names as chains};
 pub use generic::{ConfigError, ConfigProblem, Init, init_template, load, read};
 pub use reload::{Changes, Written, diff};
 pub use secret::{Secret, SecretError, shown_address};

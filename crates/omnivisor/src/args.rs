@@ -133,10 +133,14 @@ pub(crate) enum Command {
 /// `omnivisor init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
+    /// The family of chains that the node belongs to
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ov_chains::chains()), default_value = "generic")]
+    pub(crate) chain: String,
     /// The node's name [default: the name of the folder]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The node's program inside a release [default: bin/ and the name of the file that --from names]
+    /// The node's program inside a release [default: bin/ and the name of the file that --from names]; with --chain the
+    /// name of the file in bin/
     #[arg(long, value_name = "PATH")]
     pub(crate) program: Option<String>,
     /// Stage a release under this name, and make it the current one
@@ -145,6 +149,12 @@ pub(crate) struct InitArgs {
     /// The program file or folder that becomes the release
     #[arg(long, requires = "release", value_name = "PATH")]
     pub(crate) from: Option<PathBuf>,
+    /// Look after this home natively that Cosmovisor, or the drop-in, looked after; nothing of it is moved or changed
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "release"])]
+    pub(crate) from_cosmovisor: Option<PathBuf>,
+    /// Write nothing: print the configuration that would be written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// The arguments of the node's program
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub(crate) arguments: Vec<String>,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cosmos {
+    mod handover;
     mod life;
     mod support;
     mod upgrades;

@@ -2,9 +2,15 @@
 
 use std::fmt::Write as _;
 
+use toml::{Table, Value};
+
+use crate::family::{Family, GENERIC};
+
 /// What is known about the node; the rest stands in the file as a comment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Init {
+    /// The family, by its word; `generic` if empty.
+    pub chain: String,
     /// The node's name; the home folder's if not given.
     pub name: Option<String>,
     /// The program, such as `current/bin/node`.
@@ -21,15 +27,23 @@ pub struct Init {
     pub plan_file: Option<String>,
     /// The validator's key and sign state.
     pub validator: Option<(String, String)>,
+    /// Other keys and their values, for a node whose family supplies the rest.
+    pub settings: Vec<(&'static str, Value)>,
 }
+
+const HEAD: &str = "\
+# How omnivisor looks after this node. Every key has a sensible default: what is not here is as
+# docs/configuration.md says, and so does `omnivisor schema`. Changes are heeded as soon as the
+# file is saved.
+
+";
 
 /// The text of a configuration file that says what `init` says, and shows what else could be said.
 pub fn init_template(init: &Init) -> String {
-    let mut text = String::from(
-        "# How omnivisor looks after this node. Every key has a sensible default: what is not here is as\n\
-         # docs/configuration.md says, and so does `omnivisor schema`. Changes are heeded as soon as the\n\
-         # file is saved.\n\n",
-    );
+    if ![GENERIC, ""].contains(&init.chain.as_str()) {
+        return of_family(init);
+    }
+    let mut text = String::from(HEAD);
     let name = init.name.as_deref();
     line(&mut text, name.is_some(), "name", &quoted(name.unwrap_or("my-node")));
     let data = init.data.as_deref();
@@ -38,6 +52,45 @@ pub fn init_template(init: &Init) -> String {
     unit(&mut text, init);
     node(&mut text, init);
     text
+}
+
+/// The file of a node whose family supplies what is not said: only what is known, and what people add most.
+fn of_family(init: &Init) -> String {
+    let mut table = Table::new();
+    set(&mut table, "chain", init.chain.clone().into());
+    if let Some(name) = &init.name {
+        set(&mut table, "name", name.clone().into());
+    }
+    let family = Family::of(&init.chain);
+    let own = [("program", Value::from(init.program.clone())), ("args", Value::from(init.args.clone()))];
+    for (key, value) in own {
+        set(&mut table, &format!("{}.{key}", family.name), value);
+    }
+    for (key, value) in &init.settings {
+        set(&mut table, key, value.clone());
+    }
+    // A table of texts, numbers and lists always serialises.
+    let mut text = format!("{HEAD}{}", toml::to_string(&table).unwrap_or_default());
+    section(&mut text, false, "[webhook]", "Who is told. The address stands in a file, so that nobody sees it here.");
+    line(&mut text, false, "url-file", &quoted("webhook-url"));
+    line(&mut text, false, "events", &list(&["upgrade-armed".to_owned(), "needs-operator".to_owned()]));
+    section(&mut text, false, "unit.price-feed", "Another process of the node.");
+    line(&mut text, false, "program", &quoted("bin/price-feed"));
+    line(&mut text, false, "with", "{ main = \"ready\" }");
+    text
+}
+
+/// Sets the key of this path, whose names contain no dots.
+fn set(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => drop(table.insert(path.to_owned(), value)),
+        Some((first, rest)) => {
+            let below = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(below) = below {
+                set(below, rest, value);
+            }
+        }
+    }
 }
 
 fn unit(text: &mut String, init: &Init) {
@@ -138,6 +191,7 @@ mod tests {
             version: Some(("bin/x".to_owned(), vec!["version".to_owned()])),
             plan_file: Some("data/plan.json".to_owned()),
             validator: Some(("key.json".to_owned(), "state.json".to_owned())),
+            ..Init::default()
         }
     }
 
@@ -165,6 +219,26 @@ mod tests {
             |line: &str| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line).to_owned();
         let shown = shape(&text.lines().map(uncomment).collect::<Vec<_>>().join("\n"));
         assert!(shown.signer.is_some() && shown.webhooks.len() == 1 && shown.units.len() == 2);
+    }
+
+    #[test]
+    fn the_file_of_a_family_says_what_is_known_and_shows_what_could_be_said() {
+        let init = Init {
+            chain: "cosmos".to_owned(),
+            name: Some("val-1".to_owned()),
+            program: "simd".to_owned(),
+            args: vec!["start".to_owned()],
+            settings: vec![("unit.main.stop.grace", "2m".into()), ("cosmos.lower-names", false.into())],
+            ..Init::default()
+        };
+        let text = init_template(&init);
+        let node = shape(&text);
+        assert_eq!((node.name.as_str(), node.chain.as_str(), node.units.len()), ("val-1", "cosmos", 1));
+        assert_eq!(node.engine.units[&ov_types::UnitName::main()].stop.grace_ms, 120_000);
+        let shown: Vec<&str> = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect();
+        let shown: Vec<&str> = shown.into_iter().filter(|line| !line.starts_with(' ')).collect();
+        let shown = shape(&shown.join("\n"));
+        assert_eq!((shown.webhooks.len(), shown.units.len()), (1, 2));
     }
 
     proptest! {

@@ -25,7 +25,9 @@ pub(super) const INIT: &str = "\
 Examples:
   omnivisor init                                        in this folder
   omnivisor init --home /srv/node --release v1 --from ./node -- start --home {home}
-  omnivisor init --program bin/node --release v1 --from ./unpacked-v1/";
+  omnivisor init --program bin/node --release v1 --from ./unpacked-v1/
+  omnivisor init --chain cosmos --home ~/.simapp --release genesis --from ./simd
+  omnivisor init --chain cosmos --from-cosmovisor ~/.simapp -- start --trace";
 
 pub(super) const RUN: &str = "\
 Examples:

@@ -10,6 +10,7 @@ mod grammar;
 mod help;
 mod init;
 mod log;
+pub(crate) mod native;
 mod place;
 mod run;
 mod scene;

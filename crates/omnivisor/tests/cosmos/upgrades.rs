@@ -60,17 +60,21 @@ fn a_patch_that_crashes_is_taken_back() {
 fn a_list_of_heights_is_carried_out_one_by_one() {
     let mut node = running(&[], "");
     let first = node.height().unwrap() + 25;
-    let second = first + 60;
     install(&node, "upgrades/v2", &Profile::new("v2"));
     install(&node, "upgrades/v3", &Profile::new("v3"));
-    let list = format!(
-        r#"[{{"name":"V3","height":{second}}},{{"name":"v2","height":{first}}},{{"name":"genesis","height":1}}]"#
-    );
-    fs::write(node.path("data/upgrade-info.json.batch"), list).unwrap();
-    wait_until("both upgrades to be carried out", || current(&node) == "upgrades/v3");
-    assert_eq!(node.wait_for_end(plan_for(&node, "v3").plan.id), Outcome::Committed);
+    let write = |v2: u64, v3: u64| {
+        let other = r#"{"name":"genesis","height":1}"#;
+        let list = format!(r#"[{{"name":"V3","height":{v3}}},{{"name":"v2","height":{v2}}},{other}]"#);
+        fs::write(node.path("data/upgrade-info.json.batch"), list).unwrap();
+    };
+    write(first, 1 << 30);
+    assert_eq!(node.wait_for_end(plan_for(&node, "v2").plan.id), Outcome::Committed);
+    let second = node.height().unwrap() + 25;
+    write(first, second);
+    wait_until("the next of the list", || launched(&node) == ["v1", "v2", "v3"]);
+    assert_eq!(current(&node), "upgrades/v3");
+    node.wait_for_height(second + 3);
     assert!(node.stop().status.success());
-    assert_eq!(launched(&node), ["v1", "v2", "v3"]);
     let heights: Vec<u64> = blocks(&node).iter().map(|span| span.split_once('@').unwrap().1.parse().unwrap()).collect();
     assert!(heights[0] >= first && heights[1] >= second, "early: {heights:?}, due {first} and {second}");
 }

@@ -81,7 +81,7 @@ impl Builder<'_, '_> {
                 migrate: upgrade.migrate.is_some(),
                 relaunch: true,
                 stop_within_ms: upgrade.stop_within.ms(),
-                rest_ms: 0,
+                rest_ms: upgrade.rest.ms(),
                 start_within_ms: upgrade.start_within.ms(),
                 prove_exits_max: upgrade.prove.exits,
                 retry_first_ms: upgrade.retry_first.ms(),

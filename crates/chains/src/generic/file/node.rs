@@ -140,6 +140,10 @@ pub(crate) struct Upgrade {
     /// for each other, added up.
     #[schemars(schema_with = "formats::lasting")]
     pub(crate) stop_within: Span,
+    /// `main` must have been down for this long before anything is done with its data: for what it leaves behind outside
+    /// of its own processes.
+    #[schemars(schema_with = "formats::span")]
+    pub(crate) rest: Span,
     /// The new release must run this long after the switch.
     #[schemars(schema_with = "formats::lasting")]
     pub(crate) start_within: Span,
@@ -166,6 +170,7 @@ impl Default for Upgrade {
         Self {
             on_failure: FailurePolicy::Rollback,
             stop_within: Span::from_seconds(600),
+            rest: Span::from_seconds(0),
             start_within: Span::from_seconds(600),
             retry_first: Span::from_seconds(10),
             retry_max: Span::from_seconds(600),
