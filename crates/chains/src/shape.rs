@@ -152,6 +152,9 @@ pub struct UnitShape {
     pub suspend_file: Option<PathBuf>,
     /// While this file does not exist, launches of the unit are held.
     pub only_when: Option<PathBuf>,
+    /// Texts that mean danger when the unit wrote one of them since its launch and then ended by itself: it is not
+    /// launched again without a person. Needs [`Output::Pump`].
+    pub danger_marks: Vec<String>,
 }
 
 /// How a unit is launched.
@@ -305,6 +308,13 @@ pub enum Probe {
     },
     /// The unit said `READY=1` on its `NOTIFY_SOCKET`; for health, it said `WATCHDOG=1` not longer ago than the timeout.
     Notify,
+}
+
+impl Probe {
+    /// Whether the unit's output is read for it.
+    pub fn reads_log(&self) -> bool {
+        matches!(self, Probe::LogLine { .. })
+    }
 }
 
 /// What a value in an answer must be.

@@ -4,6 +4,7 @@
 mod custody;
 mod effects;
 mod jobs;
+mod last_words;
 mod requests;
 mod senses;
 mod status;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ov_chains::NodeShape;
-use ov_chains::shape::{Output, Probe};
 use ov_engine::{Found, Input, Order, UnitReport};
 use ov_release::fetch::Cancel;
 use ov_supervise::ShimEvent;
@@ -239,6 +239,7 @@ impl Keeper {
                     here.said.remember(said_ready, says);
                 }
             }
+            self.hear_last_words_of_found(unit, &state)?;
             found.insert(unit.clone(), state);
         }
         self.push(EventKind::DaemonStarted { version: crate::VERSION.to_owned(), adopted });
@@ -337,6 +338,7 @@ impl Keeper {
                 UnitReport::LaunchFailed { run: run(number), message: told, is_unsafe }
             }
             ShimEvent::Exited { run: number, status, .. } => {
+                self.hear_last_words(unit, run(number))?;
                 let status = Some(crate::units::status_of(status));
                 UnitReport::Exited { run: run(number), status }
             }
@@ -502,7 +504,7 @@ impl Keeper {
         format!("looking after node {} ({release})", self.shape.name)
     }
 
-    /// Where the log of a unit stands, which is about to be launched and says in its output that it is ready.
+    /// Where the log of a unit stands, which is about to be launched and whose output tells something.
     fn log_mark(&self, unit: &UnitName, run: RunId) -> Option<LogMark> {
         let mark = LogMark::now(&*self.disk, self.telling_log(unit)?).ok()?;
         // Without it, only a daemon that takes over would not know when the unit is ready.
@@ -510,16 +512,6 @@ impl Keeper {
             tracing::warn!("where the log of unit {unit} stands was not noted: {error}");
         }
         Some(mark)
-    }
-
-    /// The log in which a line tells that a unit is ready.
-    fn telling_log(&self, unit: &UnitName) -> Option<&Path> {
-        let shape = self.shape.units.get(unit)?;
-        let wants = shape.readiness.as_ref().is_some_and(|ready| matches!(ready.probe, Probe::LogLine { .. }));
-        match &shape.launch.output {
-            Output::Pump(log) if wants => Some(&log.path),
-            _ => None,
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod height;
 mod http;
+mod last_words;
 mod log_line;
 mod program;
 mod value;

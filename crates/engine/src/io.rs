@@ -113,6 +113,13 @@ pub enum UnitReport {
         /// What the probe said.
         message: String,
     },
+    /// If it ends by itself, it is not launched again without a person, whatever its rules say: told before its end is.
+    Danger {
+        /// Which launch.
+        run: RunId,
+        /// Why.
+        message: String,
+    },
     /// It may go on only when a person has looked, whatever it is doing: it is stopped, and parked.
     Unsafe {
         /// Why.

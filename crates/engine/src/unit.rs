@@ -4,7 +4,7 @@
 //! should be. Holding a unit down, suspending it, an upgrade's window and a shutdown are all levels of [`Gate`], so
 //! there is never more than one pending launch and no order can get lost.
 
-use ov_types::{ExitStatus, RunId, StopRule, UnitRules, UnitState};
+use ov_types::{ExitStatus, ParkReason, RunId, StopRule, UnitRules, UnitState};
 
 use crate::fate::Failures;
 use crate::ledger::Failing;
@@ -113,6 +113,8 @@ pub(crate) struct Unit {
     failed: Option<Failed>,
     /// The launch whose end was judged, which is not written down yet.
     unnoted: Option<RunId>,
+    /// Why a launch must not be followed by another one without a person.
+    danger: Option<(RunId, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +138,7 @@ impl Unit {
             failures: Failures::default(),
             failed: None,
             unnoted: None,
+            danger: None,
         }
     }
 
@@ -221,6 +224,10 @@ impl Unit {
                 _ => Meaning::Nothing,
             },
             UnitReport::Health { run, healthy, message } if run == self.run => self.health(healthy, message, rules),
+            UnitReport::Danger { run, message } => {
+                self.danger = Some((run, message));
+                Meaning::Nothing
+            }
             UnitReport::Unsafe { message } => Meaning::Unsafe { message },
             UnitReport::SuspendFile { present } => {
                 self.suspend_file = present;
@@ -355,7 +362,10 @@ impl Unit {
         let Failed { status, ran_ms } = self.failed.take()?;
         self.failures.note(rules, now_ms, ran_ms);
         let within = u32::try_from(self.failures.at_ms.len()).unwrap_or(u32::MAX);
-        let decided = fate(rules, status, self.failures.in_a_row, within, seed ^ self.run.0);
+        let decided = match self.danger.take() {
+            Some((run, message)) if run == self.run => Fate::Park(ParkReason::Unsafe { message }),
+            _ => fate(rules, status, self.failures.in_a_row, within, seed ^ self.run.0),
+        };
         self.unnoted = Some(self.run);
         match &decided {
             Fate::Relaunch { wait_ms: 0 } | Fate::Park(_) => {}

@@ -282,6 +282,9 @@ impl Node {
     }
 
     fn crash(&self, switches: &Switches) -> Interrupt {
+        if let Some(text) = &switches.crash_says {
+            say(text);
+        }
         if let Err(error) = self.note(Step::Crashed) {
             return error.into();
         }

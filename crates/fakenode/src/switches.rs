@@ -184,6 +184,7 @@ switches! {
         crash_after: Option<u64> = None, "Crash after N blocks of this run.";
         crash_at: Option<u64> = None, "Crash whenever this height is reached.";
         crash_exit: u8 = 1, "Exit code of a crash.";
+        crash_says: Option<String> = None, "Say this before a crash.";
         crash_signal: Option<SignalName> = None, "Crash by this signal instead: KILL, ABRT, SEGV, TERM.";
         hang: bool = false, "Stop answering and making blocks.";
         hang_after: Option<u64> = None, "Hang after N blocks of this run.";

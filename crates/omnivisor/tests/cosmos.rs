@@ -7,4 +7,5 @@ mod cosmos {
     mod life;
     mod support;
     mod upgrades;
+    mod validator;
 }

@@ -58,6 +58,8 @@ pub fn shape(
         health: None,
         suspend_file: None,
         only_when: None,
+        // What it writes is not ours to read.
+        danger_marks: Vec::new(),
     };
     let home = Path::new(&settings.home);
     let signer = signer(&node_home, &config);

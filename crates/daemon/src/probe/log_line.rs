@@ -20,10 +20,10 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Where a log stood at some moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogMark {
-    log: PathBuf,
+    pub(super) log: PathBuf,
     /// The counter that the file gets when it is rotated.
-    counter: u64,
-    offset: u64,
+    pub(super) counter: u64,
+    pub(super) offset: u64,
 }
 
 impl LogMark {
@@ -163,7 +163,7 @@ impl std::fmt::Debug for Follower {
     }
 }
 
-fn contains(text: &[u8], wanted: &[u8]) -> bool {
+pub(super) fn contains(text: &[u8], wanted: &[u8]) -> bool {
     let Some(first) = wanted.first() else { return true };
     let mut rest = text;
     while let Some(start) = rest.iter().position(|byte| byte == first) {

@@ -26,6 +26,14 @@ fn it_crashes_whenever_a_height_is_reached() {
 }
 
 #[test]
+fn it_says_something_before_it_crashes() {
+    let stage = Stage::new();
+    let mut node = stage.start("--block-ms 1 --crash-after 1 --crash-says goodbye");
+    node.await_end();
+    assert!(node.output().ends_with("goodbye\n"), "{}", node.output());
+}
+
+#[test]
 fn it_crashes_by_signal() {
     let stage = Stage::new();
     for (name, number) in [("KILL", 9), ("ABRT", 6), ("SEGV", 11), ("TERM", 15)] {

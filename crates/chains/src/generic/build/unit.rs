@@ -39,7 +39,9 @@ impl Builder<'_, '_> {
             unit.suspend_file.as_ref().map(|path| self.path(&key.name("suspend-file"), path, Some(name.as_str())));
         let only_when =
             unit.only_when.as_ref().map(|path| self.path(&key.name("only-when"), path, Some(name.as_str())));
-        UnitShape { launch: self.launch(&key, name, unit, notify), readiness, health, suspend_file, only_when }
+        let danger_marks = self.danger_marks(&key, unit);
+        let launch = self.launch(&key, name, unit, notify);
+        UnitShape { launch, readiness, health, suspend_file, only_when, danger_marks }
     }
 
     fn launch(&mut self, key: &Key, name: &UnitName, unit: &Unit, notify: bool) -> LaunchShape {
@@ -98,6 +100,17 @@ impl Builder<'_, '_> {
             rotate_every_seconds,
             compress: unit.log.compress,
         })
+    }
+
+    fn danger_marks(&mut self, key: &Key, unit: &Unit) -> Vec<String> {
+        let key = key.name("danger-marks");
+        if unit.output == OutputWord::Inherit && self.document.has(&key) {
+            self.document.tell(&key, "with `output = \"inherit\"` nobody sees what the unit writes");
+        }
+        if unit.danger_marks.iter().any(|mark| mark.trim().is_empty()) {
+            self.document.tell(&key, "an empty text stands in every output");
+        }
+        unit.danger_marks.clone()
     }
 
     pub(super) fn rules(&mut self, name: &UnitName, unit: &Unit, is_signer: bool) -> UnitRules {

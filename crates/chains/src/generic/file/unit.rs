@@ -61,6 +61,9 @@ pub(crate) struct Unit {
     /// mean "you may be signing twice", such as 2 for Teku or 129 for Nimbus.
     #[schemars(schema_with = "formats::exit_codes")]
     pub(crate) never_restart: Vec<i32>,
+    /// Texts that mean the same when the unit wrote one of them since its launch and then ended by itself. The last four
+    /// megabytes of its log are looked at. Needs `output = "pump"`.
+    pub(crate) danger_marks: Vec<String>,
     /// How long to wait before it is launched again. After the first failure it is launched at once.
     pub(crate) back_off: BackOff,
     /// When to stop trying.
@@ -105,6 +108,7 @@ impl Default for Unit {
             log: Log::default(),
             restart: RestartPolicy::Always,
             never_restart: Vec::new(),
+            danger_marks: Vec::new(),
             back_off: BackOff::default(),
             crash_loop: CrashLoop::default(),
             stop: Stop::default(),
