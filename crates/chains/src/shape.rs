@@ -32,6 +32,8 @@ pub struct NodeShape {
     pub engine: EngineSettings,
     /// How to ask the node as a whole.
     pub probes: NodeProbes,
+    /// Where its height can be read while it does not run.
+    pub height_at_rest: Option<HeightFiles>,
     /// Where plans appear by themselves.
     pub scouts: Vec<Scout>,
     /// The copy of a plan that is left in the folder of its release when that becomes current, if the family has that.
@@ -369,6 +371,16 @@ pub enum HeightProbe {
         /// The place in it, if it is JSON.
         pointer: Option<String>,
     },
+}
+
+/// The files of a node that tell its height while it does not run. How they are written is the chain adapter's business:
+/// [`crate::height_at_rest`] reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeightFiles {
+    /// The directory of its databases.
+    pub databases: PathBuf,
+    /// The log of its consensus; rotated ones lie beside it.
+    pub consensus_log: PathBuf,
 }
 
 /// How to learn which version a release is: a program of the release is asked.

@@ -5,6 +5,7 @@
 //! `omnivisor.toml` becomes one as every node does, over this family's defaults. Nothing here launches, writes or waits.
 
 mod arguments;
+mod at_rest;
 mod check;
 mod current;
 mod duration;
@@ -26,6 +27,7 @@ mod time_format;
 mod verdict;
 
 pub use arguments::{Purpose, command, flag_value, purpose, skip_heights, take_config};
+pub use at_rest::{HeightAtRest, height_at_rest};
 pub use check::{followed, names as check_names};
 pub use current::{APPLIED_FILE, AppliedPlan, applied, choose as choose_current};
 pub use duration::{GoDuration, InvalidDuration};

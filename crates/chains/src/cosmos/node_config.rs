@@ -52,6 +52,10 @@ pub struct NodeConfig {
     pub rpc: Option<String>,
     /// Where it waits for somebody else who holds its key.
     pub remote_signer: Option<String>,
+    /// The directory of its databases; from the node's home on, unless it is absolute.
+    pub databases: String,
+    /// The log of its consensus; from the node's home on, unless it is absolute.
+    pub consensus_log: String,
     /// The file of its key; from the node's home on, unless it is absolute.
     pub key: String,
     /// The file of what it has signed; from the node's home on, unless it is absolute.
@@ -70,11 +74,16 @@ pub fn node_config(file: &str, launch: NodeLaunch<'_>) -> NodeConfig {
         written.filter(|path| !path.trim().is_empty()).unwrap_or_else(|| default.to_owned())
     };
     let remote_signer = launch.given("priv_validator_laddr").or_else(|| text("priv_validator_laddr"));
+    let databases = launch.given("db_dir").or_else(|| text("db_dir")).filter(|path| !path.trim().is_empty());
+    let log = table.get("consensus").and_then(|consensus| consensus.get("wal_file")).and_then(toml::Value::as_str);
+    let log = log.filter(|log| !log.trim().is_empty());
     NodeConfig {
         rpc: address(rpc.as_deref().unwrap_or(RPC_DEFAULT)),
         remote_signer: remote_signer.filter(|address| !address.trim().is_empty()),
         key: path("priv_validator_key_file", "config/priv_validator_key.json"),
         sign_state: path("priv_validator_state_file", "data/priv_validator_state.json"),
+        databases: databases.unwrap_or_else(|| "data".to_owned()),
+        consensus_log: log.unwrap_or("data/cs.wal/wal").to_owned(),
     }
 }
 

@@ -25,8 +25,8 @@ use super::settings::Settings;
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
-    FetchShape, HeightProbe, HomeLayout, Hook, HookArg, HookCodes, KeepShape, LaunchShape, NodeProbes, NodeShape,
-    Output, ProveShape, Retention, Scout, SignerShape, Stdin, UnitShape,
+    FetchShape, HeightFiles, HeightProbe, HomeLayout, Hook, HookArg, HookCodes, KeepShape, LaunchShape, NodeProbes,
+    NodeShape, Output, ProveShape, Retention, Scout, SignerShape, Stdin, UnitShape,
 };
 use crate::template::Template;
 
@@ -71,6 +71,10 @@ pub fn shape(
         units: BTreeMap::from([(main.clone(), unit)]),
         engine: engine(settings, extras, main, &config, signs),
         probes: probes(&config),
+        height_at_rest: Some(HeightFiles {
+            databases: node_home.join(&config.databases),
+            consensus_log: node_home.join(&config.consensus_log),
+        }),
         scouts: scouts(settings, arguments),
         applied_copy: Some(APPLIED_FILE.to_owned()),
         on_failure: FailurePolicy::Hold,

@@ -39,6 +39,7 @@ impl Builder<'_, '_> {
             units: shapes,
             engine,
             probes,
+            height_at_rest: None,
             scouts,
             applied_copy: None,
             on_failure: file.upgrade.on_failure,
