@@ -18,6 +18,7 @@
 mod block;
 mod bulk;
 mod child;
+mod comet;
 mod command;
 mod companions;
 mod error;

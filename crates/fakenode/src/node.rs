@@ -3,6 +3,7 @@
 //! The node's thread owns the data directory and the signer. Everything else talks to it by events.
 //! It must not decide anything that a switch does not say.
 
+use crate::comet::Databases;
 use crate::error::Error;
 use crate::lifecycle::{Entry, Step};
 use crate::migrate::Migration;
@@ -77,6 +78,7 @@ struct Node {
 /// What a node holds once it makes blocks.
 struct Running {
     store: Store,
+    databases: Option<Databases>,
     signer: Option<Signer>,
     /// Blocks made in this run.
     made: u64,
@@ -149,7 +151,8 @@ impl Node {
         let store = Store::open(lock, self.paths.clone(), switches.data_format, version, switches.initial_height)?;
         self.shared.set_height(store.height());
         let signer = switches.sign.then(|| Signer::open(&self.home, witness, switches)).transpose()?;
-        Ok(Running { store, signer, made: 0, halted_for: None })
+        let databases = switches.comet.then(|| Databases::begin(&self.paths.of(""), store.height())).transpose()?;
+        Ok(Running { store, databases, signer, made: 0, halted_for: None })
     }
 
     fn migrate(&self, switches: &Switches, migration: &Migration) -> Stage<()> {
@@ -207,7 +210,13 @@ impl Node {
         {
             say(&format!("height {next} was signed before, not signing it again"));
         }
+        if let Some(databases) = &mut running.databases {
+            databases.store(next)?;
+        }
         running.store.append(switches.segment_blocks)?;
+        if let Some(databases) = &mut running.databases {
+            databases.carry_out(next)?;
+        }
         running.made += 1;
         self.shared.set_height(next);
         say(&format!("committed block height={next} version={}", self.shared.version));
@@ -220,6 +229,9 @@ impl Node {
             return Ok(());
         }
         running.halted_for = Some(upgrade.clone());
+        if let Some(databases) = &mut running.databases {
+            databases.store(upgrade.height)?;
+        }
         running.store.flush()?;
         let (name, height, info) = (&upgrade.name, upgrade.height, &switches.plan_info);
         upgrade.write_plan(&self.paths.of("upgrade-info.json"), info, switches.plan_torn)?;

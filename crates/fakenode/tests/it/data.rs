@@ -194,3 +194,19 @@ fn verify_of_nothing_is_not_ok() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("no manifest"));
 }
+
+#[test]
+fn the_height_can_be_kept_in_databases_too() {
+    let stage = Stage::new();
+    let log = |name: &str| fs::read(stage.data().join(name).join("000002.log")).unwrap_or_default();
+    let mut node = stage.start("--comet --block-ms 1 --halt-at 4 --halt-exit 0");
+    assert!(node.await_end().success());
+    // The block that it halts for is stored, and not carried out.
+    assert!(log("blockstore.db").ends_with(&[0x08, 1, 0x10, 4]) && log("state.db").ends_with(&[0x18, 3]));
+    let before = log("state.db").len();
+    let mut node = stage.start("--comet --max-height 3");
+    node.await_line("started at height 3");
+    node.kill();
+    assert!(log("blockstore.db").ends_with(&[0x08, 1, 0x10, 3]) && log("state.db").len() < before);
+    assert_eq!(fs::read(stage.data().join("state.db/CURRENT")).unwrap(), b"MANIFEST-000001\n");
+}
