@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ov_chains::NodeShape;
 use ov_chains::plans::{PlanNames, PlanRules, PlanWriters};
 use ov_chains::shape::Scout;
+use ov_chains::{HeightAtRest, NodeShape};
 use ov_engine::{Input, Wish};
 use ov_sys::Disk;
 use ov_types::{FailurePolicy, Height, Origin, ReleaseName, Trigger};
@@ -56,12 +56,27 @@ pub struct Known {
     pub height: Option<Height>,
     /// The height below which it cannot be any more, remembered or from what it has signed.
     pub remembered: Option<Height>,
+    /// How high its data is, if main does not run and its files tell.
+    pub at_rest: Option<HeightAtRest>,
     /// The height has stood for a while, or was just reached when the file was written.
     pub is_settled: bool,
     /// How main is.
     pub main: MainSeen,
     /// Where plans came from that are not over.
     pub origins: Vec<Origin>,
+}
+
+impl Known {
+    /// The height of its data, of a node that does not run.
+    fn lies_at(&self) -> Option<Height> {
+        self.at_rest.and_then(|at_rest| at_rest.certain())
+    }
+
+    /// The height of the last plan that is past. What is only remembered may be the height of other data.
+    fn past(&self) -> Option<Height> {
+        // Data that lies there goes on with its next block.
+        self.lies_at().map(|Height(height)| Height(height.saturating_add(1))).or(self.height)
+    }
 }
 
 /// How main is.
@@ -92,6 +107,8 @@ pub struct Looked {
     pub writings: BTreeMap<PathBuf, Writing>,
     /// What people should know of files that no plan comes from, by the file or the plan.
     pub remarks: BTreeMap<String, String>,
+    /// How high the data was, if main did not run and its files told.
+    pub at_rest: Option<HeightAtRest>,
 }
 
 /// One state of a file.
@@ -114,7 +131,8 @@ pub fn writing(disk: &dyn Disk, path: &Path) -> Option<Writing> {
 /// Asks every scout of a node, and says what it saw in the words of the engine. A plan for the release that runs is
 /// one that was carried out.
 pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
-    let mut looked = Looked::default();
+    let known = &Known { at_rest: evidence::at_rest(disk, shape, known), ..known.clone() };
+    let mut looked = Looked { at_rest: known.at_rest, ..Looked::default() };
     for scout in &shape.scouts {
         let Scout::PlanFile { path, on_failure, rules } = scout;
         let mut writing = writing(disk, path);
@@ -129,7 +147,7 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
                     let evidence = Gathered::of(disk, shape, known, writing);
                     meanings.push(evidence.meaning(rules, plan, known));
                 }
-                pass_over(&mut meanings, known.height);
+                pass_over(&mut meanings, known.past());
                 for ((plan, origin), meaning) in plans.iter().zip(&origins).zip(meanings) {
                     match meaning {
                         Ok(trigger) => looked.inputs.push(Input::PlanSeen(wish(plan, trigger, *on_failure, origin))),
@@ -167,9 +185,9 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
 /// Of several plans whose height is past, only the last fits the data: the others would be steps on the way that the node
 /// has gone already.
 fn pass_over(meanings: &mut [Result<Trigger, Option<String>>], height: Option<Height>) {
-    let past = |meaning: &Result<Trigger, Option<String>>| match meaning {
-        Ok(Trigger::Height { height: due }) if height.is_some_and(|height| height >= *due) => Some(*due),
-        _ => None,
+    let past = |meaning: &Result<Trigger, Option<String>>| {
+        let due = meaning.as_ref().ok().and_then(Trigger::height);
+        due.filter(|due| height.is_some_and(|height| height >= *due))
     };
     let last = meanings.iter().filter_map(past).max();
     for meaning in meanings.iter_mut().filter(|meaning| past(meaning).is_some_and(|due| Some(due) < last)) {

@@ -253,6 +253,8 @@ pub enum Input {
     Unit(UnitName, UnitReport),
     /// The node was seen at a height.
     Height(Height),
+    /// How high the data of the node is, which does not run.
+    HeightAtRest(Height),
     /// What a validator has signed, as its file says.
     SignState {
         /// Height.

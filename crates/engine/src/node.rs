@@ -166,6 +166,7 @@ impl Node {
             Input::Settings(settings) => self.take_settings(settings),
             Input::Unit(name, report) => self.take_report(&name, report),
             Input::Height(height) => self.take_height(height),
+            Input::HeightAtRest(height) => self.take_height_at_rest(height),
             Input::SignState { height, round, step } => {
                 if self.ledger.sign_state() < Some((height, round, step)) {
                     self.record(Record::SignStateSeen { at: now, height, round, step });

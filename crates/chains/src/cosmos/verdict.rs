@@ -55,6 +55,9 @@ pub struct Evidence<'a> {
     pub current: Option<&'a Current>,
     /// The last height that the node was known to have, whether it is asked, remembered or read from its files.
     pub known: Option<Height>,
+    /// Whether that is the height of the data as it lies there, of a node that does not run: all blocks up to it were
+    /// carried out, and the next launch begins behind it.
+    pub is_at_rest: bool,
     /// How main is.
     pub main: Main,
     /// Heights at which the operator wants no upgrade.
@@ -72,7 +75,7 @@ pub enum Meaning {
     Skipped,
     /// It is due at its height.
     Waits,
-    /// The node halted for it: it is due now.
+    /// The node halted for it, or its data is where it cannot go on without: it is due now.
     Halted,
 }
 
@@ -118,7 +121,9 @@ pub fn meaning(evidence: &Evidence<'_>) -> Meaning {
         (None, Main::Halted) => true,
         (None, Main::Runs | Main::Down) => false,
     };
-    if is_reached && evidence.author == Author::Unknown { Meaning::Halted } else { Meaning::Waits }
+    // The next block of data at rest is known, so that it does not matter who wrote the plan.
+    let is_due = evidence.author == Author::Unknown || (evidence.is_at_rest && evidence.known.is_some());
+    if is_reached && is_due { Meaning::Halted } else { Meaning::Waits }
 }
 
 #[cfg(test)]
@@ -160,16 +165,19 @@ mod tests {
                 for known in KNOWN {
                     for main in MAINS {
                         for skipped in [&[][..], &[99], &[100]] {
-                            let evidence = Evidence {
-                                release: &release,
-                                height: Height(HEIGHT),
-                                author,
-                                current: current.as_ref(),
-                                known: known.map(Height),
-                                main,
-                                skipped,
-                            };
-                            look(&evidence, meaning(&evidence));
+                            for is_at_rest in [false, true] {
+                                let evidence = Evidence {
+                                    release: &release,
+                                    height: Height(HEIGHT),
+                                    author,
+                                    current: current.as_ref(),
+                                    known: known.map(Height),
+                                    is_at_rest,
+                                    main,
+                                    skipped,
+                                };
+                                look(&evidence, meaning(&evidence));
+                            }
                         }
                     }
                 }
@@ -186,7 +194,8 @@ mod tests {
             && evidence.known > Some(Height(HEIGHT + 1));
         let is_over = is_applied || is_overtaken || is_passed;
         let is_skipped = evidence.skipped.contains(&HEIGHT);
-        let is_person = evidence.author == Author::Person;
+        let is_at_rest = evidence.is_at_rest && evidence.known.is_some();
+        let waits_for_its_height = evidence.author == Author::Person && !is_at_rest;
         let is_reached = evidence.known >= Some(Height(HEIGHT - 1));
         let is_halted = evidence.known.is_none() && evidence.main == Main::Halted;
         let open = !is_over && !is_skipped;
@@ -195,8 +204,8 @@ mod tests {
             (is_overtaken && !is_applied, Meaning::Stale(Stale::Overtaken)),
             (is_passed && !is_applied && !is_overtaken, Meaning::Stale(Stale::PassedByHand)),
             (is_skipped && !is_over, Meaning::Skipped),
-            (open && !is_person && (is_reached || is_halted), Meaning::Halted),
-            (open && (is_person || !(is_reached || is_halted)), Meaning::Waits),
+            (open && !waits_for_its_height && (is_reached || is_halted), Meaning::Halted),
+            (open && (waits_for_its_height || !(is_reached || is_halted)), Meaning::Waits),
         ];
         table.into_iter().filter(|(holds, _)| *holds).map(|(_, meaning)| meaning).collect()
     }
@@ -221,7 +230,8 @@ mod tests {
                 assert!(!is_below, "due below its height: {evidence:?}");
                 let is_seen = evidence.known.is_some() || evidence.main == Main::Halted;
                 assert!(is_seen, "due while nothing tells so: {evidence:?}");
-                assert_eq!(evidence.author, Author::Unknown, "a person's plan is due at its height only: {evidence:?}");
+                let is_certain = evidence.is_at_rest && evidence.known >= Some(Height(HEIGHT - 1));
+                assert!(evidence.author == Author::Unknown || is_certain, "due before its height: {evidence:?}");
             }
         });
     }
@@ -237,7 +247,8 @@ mod tests {
             if is_wanted && !is_overtaken {
                 let is_kept = matches!(meaning, Meaning::Halted | Meaning::Waits);
                 assert!(is_kept, "forgotten: {evidence:?}");
-                if evidence.author == Author::Unknown && (has_halted || is_there) {
+                let is_due = evidence.author == Author::Unknown && (has_halted || is_there);
+                if is_due || (evidence.is_at_rest && is_there) {
                     assert_eq!(meaning, Meaning::Halted, "missed: {evidence:?}");
                 }
             }
@@ -259,6 +270,7 @@ mod tests {
             author: Author::Unknown,
             current: Some(&current),
             known: Some(Height(HEIGHT)),
+            is_at_rest: false,
             main: Main::Halted,
             skipped: &[],
         };
@@ -274,6 +286,7 @@ mod tests {
             author: Author::Unknown,
             current: None,
             known: Some(Height(u64::MAX)),
+            is_at_rest: false,
             main: Main::Runs,
             skipped: &[],
         };

@@ -96,6 +96,7 @@ impl Keeper {
             current: self.current_release(),
             height: node.height().map(|(height, _)| height),
             remembered: node.ledger().height().max(signed),
+            at_rest: None,
             is_settled: stands || self.senses.files.values().any(|seen| seen.at_its_height == Some(true)),
             main: if is_up { MainSeen::Runs } else { self.senses.main },
             origins: node.ledger().entries().filter(|it| !it.is_over()).map(|it| it.plan.origin.clone()).collect(),
@@ -104,7 +105,7 @@ impl Keeper {
 
     /// Takes in what the scouts saw.
     pub(super) fn take_looked(&mut self, looked: Looked, consulted: bool) -> Result<(), CoreError> {
-        let Looked { inputs, writings, remarks } = looked;
+        let Looked { inputs, writings, remarks, at_rest } = looked;
         for (path, writing) in &writings {
             let before = self.senses.files.get(path).copied().filter(|seen| seen.writing == *writing);
             if before.is_none() {
@@ -123,6 +124,11 @@ impl Keeper {
         self.senses.remarks = remarks;
         for input in inputs {
             self.take(input)?;
+        }
+        // Behind the plans: one that is due before main is launched is known as such by now.
+        let is_down = self.core.node().unit_view(&UnitName::main()).is_some_and(|main| main.pid.is_none());
+        if let Some(height) = at_rest.and_then(|at_rest| at_rest.certain()).filter(|_| is_down) {
+            self.take(Input::HeightAtRest(height))?;
         }
         if consulted { self.take(Input::Consulted) } else { Ok(()) }
     }

@@ -3,13 +3,14 @@
 //! The difficulty is time. A height that was asked for may be a moment old, one that is remembered may be months old;
 //! a node that halts writes its plan, over whatever stood there, and ends a moment later. So a file that was written
 //! just before main ended by itself is the node's, whatever is remembered; and a home that was handed over stands
-//! where its node halted, unless its data was written after the plan.
+//! where its node halted, unless its data was written after the plan. Where the data of a node that is down tells its height
+//! exactly, all this is not needed.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ov_chains::NodeShape;
 use ov_chains::plans::{self, Author, Current, Evidence, Main, Meaning, PlanRules, PlanWriters};
+use ov_chains::{HeightAtRest, NodeShape};
 use ov_sys::Disk;
 use ov_sys::disk::Kind;
 use ov_types::{Height, ReleaseName, Trigger};
@@ -56,6 +57,7 @@ impl<'a> Gathered<'a> {
             author: self.author(rules, height),
             current: current.as_ref(),
             known: self.height(),
+            is_at_rest: self.known.lies_at().is_some(),
             main: self.main(),
             skipped: &rules.skipped,
         };
@@ -87,11 +89,16 @@ impl<'a> Gathered<'a> {
         }
     }
 
+    /// What the data itself says needs no other witness, unless it tells a bound only.
     fn height(&self) -> Option<Height> {
+        if let Some(height) = self.known.lies_at() {
+            return Some(height);
+        }
         if self.is_of_the_end() {
             return None;
         }
-        self.known.height.max(self.known.remembered)
+        let bound = self.known.at_rest.map(|at_rest| at_rest.at_least);
+        self.known.height.max(self.known.remembered).max(bound)
     }
 
     /// Whether the file was written just before main ended by itself.
@@ -121,6 +128,16 @@ impl<'a> Gathered<'a> {
             is_newer_than_plan: made.zip(self.writing).is_some_and(|(made, writing)| made > writing.modified_ms),
         }
     }
+}
+
+/// How high the data is of a node that does not run, if its files tell.
+pub(super) fn at_rest(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Option<HeightAtRest> {
+    let files = shape.height_at_rest.as_ref().filter(|_| known.main != MainSeen::Runs)?;
+    ov_chains::height_at_rest(disk, files).unwrap_or_else(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        tracing::debug!("the height of the data is not known: failed to {error}{cause}");
+        None
+    })
 }
 
 /// When any file in the folders of the data directory was changed last. What lies beside them is not the node's alone.

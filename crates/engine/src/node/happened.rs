@@ -154,6 +154,17 @@ impl Node {
         }
     }
 
+    /// What the data says is what counts, whatever was seen before: it may be other data. Of how fast the chain moves it
+    /// tells nothing.
+    pub(super) fn take_height_at_rest(&mut self, height: Height) {
+        if self.height.is_none_or(|(before, _)| before != height) {
+            self.height = Some((height, self.now.monotonic_ms));
+        }
+        if self.settings.has_scouts && self.ledger.height() != Some(height) {
+            self.record(Record::HeightSeen { at: self.now, height });
+        }
+    }
+
     /// Plans that may be due while nobody can be asked are judged by the last height; not worth a write for each block.
     fn note_height(&mut self, height: Height) {
         let now_ms = self.now.monotonic_ms;

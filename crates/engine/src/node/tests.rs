@@ -283,6 +283,33 @@ fn an_upgrade_goes_through_all_its_steps() {
 }
 
 #[test]
+fn the_height_of_data_at_rest_is_remembered_as_it_is_and_makes_plans_due() {
+    let mut node = Node::new(EngineSettings { has_scouts: true, ..settings() }, Ledger::default());
+    let now = Moment { monotonic_ms: 1_000, wall_ms: 0 };
+    let noted = |actions: Vec<Action>| {
+        let height = |action| match action {
+            Action::Record(Record::HeightSeen { height, .. }) => Some(height.0),
+            _ => None,
+        };
+        actions.into_iter().filter_map(height).collect::<Vec<_>>()
+    };
+    node.decide(now, Input::Found(BTreeMap::from([(UnitName::main(), Found::Nothing)])));
+    assert_eq!(noted(node.decide(now, Input::Height(Height(500)))), [500]);
+    // Other data may be lower, and is noted at once; the same is noted once.
+    assert_eq!(noted(node.decide(now, Input::HeightAtRest(Height(90)))), [90]);
+    assert_eq!(noted(node.decide(now, Input::HeightAtRest(Height(90)))), [0; 0]);
+    assert_eq!((node.height().map(|(height, _)| height.0), node.ledger().height()), (Some(90), Some(Height(90))));
+    assert_eq!(node.pace().eta_ms(2_000, Height(501)), None, "it tells nothing of how fast blocks come");
+
+    let mut world = World::new();
+    world.order(Order::Add(wish("v2", Trigger::Height { height: Height(100) }, FailurePolicy::Hold))).unwrap();
+    world.run(100);
+    world.give(Input::HeightAtRest(Height(100)));
+    world.run(100);
+    assert_eq!(world.current, "v2");
+}
+
+#[test]
 fn times_and_halts_trigger_too() {
     let mut world = World::new();
     let at = world.now.wall_ms + 3_600_000;

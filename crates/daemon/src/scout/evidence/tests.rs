@@ -3,7 +3,7 @@
 use std::fs;
 
 use ov_chains::plans::PlanNames;
-use ov_chains::shape::Scout;
+use ov_chains::shape::{HeightFiles, Scout};
 use ov_engine::Input;
 use ov_sys::RealDisk;
 use ov_types::{FailurePolicy, Origin};
@@ -54,6 +54,18 @@ impl Home {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Data that a real node left: all blocks up to 5 were carried out; `halted` has stored the sixth besides.
+fn with_data(mut home: Home, name: &str) -> Home {
+    let databases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../chains/tests/heights").join(name);
+    let consensus_log = databases.join("cs.wal/wal");
+    home.shape.height_at_rest = Some(HeightFiles { databases, consensus_log });
+    home
+}
+
+fn plan_at(height: u64) -> String {
+    TEXT.replace("100", &height.to_string())
 }
 
 fn known(main: MainSeen, height: Option<u64>, remembered: Option<u64>) -> Known {
@@ -214,4 +226,60 @@ fn past_and_bad_entries_of_a_list_hold_up_nobody() {
     ] {
         assert_eq!(turns(&home, height), (expected.map(str::to_owned).to_vec(), told), "at {height:?}");
     }
+}
+
+#[test]
+fn the_data_of_a_dead_node_decides_whatever_else_is_known() {
+    for name in ["halted", "log-only"] {
+        let home = with_data(Home::new(PlanWriters::NodeOrPeople), name);
+        // Neither what was asked or remembered counts, nor that main ended just after the file was written.
+        for (seen, remembered) in [(None, None), (Some(2), Some(3)), (Some(900), Some(900))] {
+            for main in [MainSeen::NotYet, ended(true, 0), ended(false, 0), MainSeen::Stopped] {
+                for (height, expected) in [(5, "halted"), (6, "halted"), (7, "waits"), (100, "waits")] {
+                    home.write("data/plan.json", &plan_at(height), 1);
+                    let known = known(main, seen, remembered);
+                    assert_eq!(home.sees(&known), expected, "{name} {height} {known:?}");
+                    assert_eq!(ask(&RealDisk, &home.shape, &known).at_rest.map(|at| at.at_least), Some(Height(5)));
+                }
+            }
+        }
+        home.write("data/plan.json", &plan_at(5), 1);
+        let runs = known(MainSeen::Runs, Some(2), None);
+        assert_eq!((home.sees(&runs), ask(&RealDisk, &home.shape, &runs).at_rest), ("waits", None));
+    }
+}
+
+#[test]
+fn a_bound_is_a_witness_among_others() {
+    let home = with_data(Home::new(PlanWriters::NodeOrPeople), "consensus");
+    for (height, main, remembered, expected) in [
+        (12, MainSeen::Stopped, None, "halted"),
+        (13, MainSeen::Stopped, None, "waits"),
+        (13, MainSeen::Stopped, Some(12), "halted"),
+        // The node may have gone on without a word in that log.
+        (100, ended(true, 0), None, "halted"),
+    ] {
+        home.write("data/plan.json", &plan_at(height), 1);
+        assert_eq!(home.sees(&known(main, None, remembered)), expected, "{height} {main:?} {remembered:?}");
+    }
+}
+
+#[test]
+fn what_people_scheduled_is_due_before_the_launch_that_would_pass_it() {
+    let home = with_data(Home::new(PlanWriters::People), "halted");
+    let list = |heights: &[u64]| {
+        let entry = |(index, height): (usize, &u64)| format!(r#"{{"name":"v{}","height":{height}}}"#, index + 2);
+        let entries: Vec<String> = heights.iter().enumerate().map(entry).collect();
+        home.write("data/plan.json", &format!("[{}]", entries.join(",")), 0);
+        let looked = ask(&RealDisk, &home.shape, &known(MainSeen::NotYet, None, None));
+        let seen = |input: &Input| match input {
+            Input::PlanSeen(wish) => Some(wish.trigger),
+            _ => None,
+        };
+        looked.inputs.iter().filter_map(seen).collect::<Vec<Trigger>>()
+    };
+    let (halt, height) = (|at| Trigger::Halt { height: Height(at) }, |at| Trigger::Height { height: Height(at) });
+    assert_eq!(list(&[6, 7]), [halt(6), height(7)]);
+    assert_eq!(list(&[3, 5, 6]), [halt(6)], "the others are steps that the data has taken already");
+    assert_eq!(list(&[7]), [height(7)]);
 }

@@ -101,6 +101,42 @@ fn a_plan_that_the_original_wrote_ahead_waits_for_its_height_whatever_is_restart
     waits_through_restarts(node);
 }
 
+/// A node that never told anybody its height, killed at this one after a plan for height 400 was written ahead.
+fn dead_at(height: u64) -> Node {
+    let (first, last) = ((height - 10).to_string(), height.to_string());
+    let mut node = Node::halting("", &["--comet", "--initial-height", &first, "--max-height", &last]);
+    node.install("upgrades/v2", &Profile::new("v2"));
+    node.answer_nobody();
+    node.start();
+    node.wait_for_height(height - 5);
+    node.write_plan(AHEAD);
+    node.wait_for_line("is armed");
+    node.wait_for_height(height);
+    node.kill_all();
+    node.start();
+    node
+}
+
+#[test]
+fn a_plan_written_ahead_waits_while_the_data_of_a_dead_node_is_below_its_height() {
+    for height in [120, 398] {
+        let mut node = dead_at(height);
+        node.wait_for_line(&format!("fakenode v1 started at height {height}"));
+        assert!(node.stop().success());
+        assert_eq!(node.launched(), ["v1", "v1"]);
+    }
+}
+
+#[test]
+fn a_plan_written_ahead_is_carried_out_at_once_where_a_dead_node_cannot_go_on_without() {
+    for height in [399, 400] {
+        let mut node = dead_at(height);
+        node.wait_for_line(&format!("fakenode v2 started at height {height}"));
+        assert!(node.stop().success());
+        assert_eq!(node.launched(), ["v1", "v2"], "the old one is not launched once more");
+    }
+}
+
 #[test]
 fn bad_plan_files_stop_nothing_and_are_told_once() {
     let mut node = patient();
