@@ -249,7 +249,8 @@ fn the_program_can_be_killed_at_every_point() {
         let run = |crash_at: Option<&str>| {
             let mut command = std::process::Command::new(std::env::current_exe().unwrap());
             command.args(["--exact", "fetch::crash::the_program_can_be_killed_at_every_point"]);
-            command.env(CHILD, folder.path()).stdout(std::process::Stdio::null());
+            // Who is killed tidies nothing up.
+            command.env(CHILD, folder.path()).env("TMPDIR", folder.path()).stdout(std::process::Stdio::null());
             command.envs(crash_at.map(|point| (ov_sys::crash_point::VARIABLE, point)));
             command.status().unwrap()
         };
