@@ -13,6 +13,7 @@ mod reload;
 mod secret;
 pub mod shape;
 mod template;
+pub mod version_map;
 pub mod words;
 
 pub use cosmos::{HeightAtRest, height_at_rest};

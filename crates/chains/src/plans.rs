@@ -48,6 +48,18 @@ pub enum PlanWriters {
     NodeOrPeople,
     /// People, ahead of time: the file is a list.
     People,
+    /// People who keep a map of all releases of the chain: those that lie ahead are plans.
+    Registry {
+        /// So many of them, so that not all are fetched at once.
+        ahead: usize,
+    },
+}
+
+impl PlanWriters {
+    /// Whether the file holds several plans, each of which comes and goes by itself.
+    pub fn are_many(self) -> bool {
+        matches!(self, PlanWriters::People | PlanWriters::Registry { .. })
+    }
 }
 
 impl PlanNames {

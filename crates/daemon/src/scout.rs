@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ov_chains::plans::{PlanNames, PlanRules, PlanWriters};
 use ov_chains::shape::Scout;
+use ov_chains::version_map::{InvalidMap, Version, VersionMap};
 use ov_chains::{HeightAtRest, NodeShape};
 use ov_engine::{Input, Wish};
 use ov_sys::Disk;
@@ -136,7 +137,7 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
     for scout in &shape.scouts {
         let Scout::PlanFile { path, on_failure, rules } = scout;
         let mut writing = writing(disk, path);
-        match look(disk, path, rules) {
+        match look_ahead(disk, shape, path, rules, known) {
             Sighting::Found(plans, unusable) => {
                 let origins: Vec<Origin> = plans.iter().map(|plan| origin_of(path, rules, plan)).collect();
                 let mut meanings = Vec::new();
@@ -198,9 +199,10 @@ fn pass_over(meanings: &mut [Result<Trigger, Option<String>>], height: Option<He
 /// Plans of one list come and go one by one, so each of them has an origin of its own.
 fn origin_of(path: &Path, rules: &PlanRules, plan: &Candidate) -> Origin {
     let path = path.display();
-    match rules.writers {
-        PlanWriters::People => Origin::File { path: format!("{path}#{}", plan.release) },
-        PlanWriters::Node | PlanWriters::NodeOrPeople => Origin::File { path: path.to_string() },
+    if rules.writers.are_many() {
+        Origin::File { path: format!("{path}#{}", plan.release) }
+    } else {
+        Origin::File { path: path.to_string() }
     }
 }
 
@@ -223,10 +225,35 @@ fn wish(plan: &Candidate, trigger: Trigger, on_failure: FailurePolicy, origin: &
     }
 }
 
+/// Looks at a plan file, and of a map of all releases takes what lies ahead of the node.
+fn look_ahead(disk: &dyn Disk, shape: &NodeShape, path: &Path, rules: &PlanRules, known: &Known) -> Sighting {
+    let PlanWriters::Registry { ahead } = rules.writers else { return look(disk, path, rules) };
+    read(disk, path, |bytes| match VersionMap::parse(bytes, path, rules.names) {
+        Err(InvalidMap::Torn(why)) => Sighting::NotYet(format!("it is not whole: {why}")),
+        Err(InvalidMap::Unfit(why)) => Sighting::Unusable(why),
+        Ok(map) => {
+            let next = known.current.as_ref().map(|current| {
+                let is_first = shape.layout.placed.contains_key(current);
+                map.ahead(current, is_first, known.past())
+            });
+            let candidate = |version: &Version| Candidate {
+                release: version.release.clone(),
+                height: version.first,
+                info: version.info.clone(),
+            };
+            Sighting::Found(next.unwrap_or_default().iter().take(ahead).map(candidate).collect(), Vec::new())
+        }
+    })
+}
+
 /// Looks at a plan file.
 pub fn look(disk: &dyn Disk, path: &Path, rules: &PlanRules) -> Sighting {
+    read(disk, path, |bytes| parse(bytes, rules))
+}
+
+fn read(disk: &dyn Disk, path: &Path, parse: impl FnOnce(&[u8]) -> Sighting) -> Sighting {
     match disk.read(path, PLAN_BYTES_MAX) {
-        Ok(bytes) => parse(&bytes, rules),
+        Ok(bytes) => parse(&bytes),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Sighting::Absent,
             io::ErrorKind::FileTooLarge => Sighting::Unusable(format!("it is longer than {PLAN_BYTES_MAX} bytes")),

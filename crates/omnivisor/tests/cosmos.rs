@@ -4,6 +4,7 @@
 
 mod cosmos {
     mod handover;
+    mod history;
     mod life;
     mod support;
     mod upgrades;

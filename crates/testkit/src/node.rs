@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -316,6 +318,19 @@ impl TestNode {
     /// The height of the data, as its files say.
     pub fn height(&self) -> Option<u64> {
         fakenode::verify_data(&self.path("data")).ok().map(|report| report.last_height)
+    }
+
+    /// Sets switches of the running main process, as JSON.
+    pub fn control(&self, switches: &impl std::fmt::Display) {
+        let body = switches.to_string();
+        let (address, length) = (self.address(), body.len());
+        let mut stream = wait_for("main to listen", || TcpStream::connect(address).ok());
+        write!(stream, "POST /control HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        // A node that was told to crash may do so before it has answered whole.
+        let read = stream.read_to_string(&mut answer);
+        let refused = read.is_ok() && answer.contains("\r\n") && !answer.starts_with("HTTP/1.1 200");
+        assert!(!refused, "{answer}");
     }
 
     /// Fails unless blocks are whole and without gaps and nothing was signed twice.

@@ -59,6 +59,12 @@ pub fn handover(settings: &Settings, extras: &Extras, home_name: &str) -> Handov
         let retries = settings.pre_upgrade_retries.min(1000);
         over.take("DAEMON_PREUPGRADE_MAX_RETRIES", "cosmos.pre-upgrade-retries", retries);
     }
+    if settings.allow_download {
+        over.take("DAEMON_ALLOW_DOWNLOAD_BINARIES", "fetch.by-plan", true);
+    }
+    if settings.must_have_checksum {
+        over.take("DAEMON_DOWNLOAD_MUST_HAVE_CHECKSUM", "fetch.must-have-checksum", true);
+    }
     if settings.disable_recase {
         over.take("COSMOVISOR_DISABLE_RECASE", "cosmos.lower-names", false);
     }
@@ -83,12 +89,6 @@ fn leave(over: &mut Handover, settings: &Settings, extras: &Extras) {
             "DAEMON_RESTART_AFTER_UPGRADE",
             "the node is always launched after an upgrade",
         ),
-        (
-            settings.allow_download,
-            "DAEMON_ALLOW_DOWNLOAD_BINARIES",
-            "nothing is fetched: stage releases with `omnivisor upgrade prepare`",
-        ),
-        (settings.must_have_checksum, "DAEMON_DOWNLOAD_MUST_HAVE_CHECKSUM", "nothing is fetched"),
         (
             settings.poll_interval != GoDuration::from_ms(300),
             "DAEMON_POLL_INTERVAL",
@@ -152,16 +152,18 @@ mod tests {
         let text = "daemon_home = '/home/node'\ndaemon_shutdown_grace = '90s'\ndaemon_restart_delay = \
                     '1500ms'\nunsafe_skip_backup = true\ndaemon_data_backup_dir = \
                     '/backup/'\ncosmovisor_custom_preupgrade = 'before.sh'\ndaemon_preupgrade_max_retries = \
-                    3\ncosmovisor_disable_recase = true\n";
+                    3\ncosmovisor_disable_recase = true\ndaemon_allow_download_binaries = \
+                    true\ndaemon_download_must_have_checksum = true\n";
         let extras = Extras { restart: RestartPolicy::Always, ..Extras::default() };
         let (over, node) = native(text, &extras);
-        assert_eq!((over.taken.len(), over.left.len()), (8, 0), "{over:?}");
+        assert_eq!((over.taken.len(), over.left.len()), (10, 0), "{over:?}");
         let rules = &node.engine.units[&ov_types::UnitName::main()];
         assert_eq!((rules.stop.grace_ms, rules.restart), (90_000, RestartPolicy::Always));
         assert_eq!((node.engine.upgrade.rest_ms, node.engine.upgrade.keep), (1_500, false));
         assert_eq!(node.layout.snapshots, Path::new("/backup/node-snapshots"));
         let before = node.before_switch.unwrap().program.fill_path(Path::new(""));
         assert_eq!(before, Path::new("/home/node/cosmovisor/before.sh"));
+        assert!(node.fetch.by_plan && node.fetch.policy.must_have_checksum);
         assert_eq!(node.migrate.unwrap().codes.again, Some((31, 3)));
         assert_eq!(node.scouts[0].rules().names, crate::plans::PlanNames::Escaped { lowered: false });
     }
@@ -169,10 +171,9 @@ mod tests {
     #[test]
     fn what_cannot_be_taken_over_is_told() {
         let text = "daemon_home = '/home/node'\ndaemon_restart_after_upgrade = false\n\
-                    daemon_allow_download_binaries = true\ndaemon_download_must_have_checksum = \
-                    true\ndaemon_poll_interval = '1s'\ncosmovisor_disable_logs = true\n";
+                    daemon_poll_interval = '1s'\ncosmovisor_disable_logs = true\n";
         let extras = Extras { exit_codes: ExitCodes::Truthful, ..Extras::default() };
         let (over, _) = native(text, &extras);
-        assert_eq!((over.keys.len(), over.left.len()), (0, 7), "{over:?}");
+        assert_eq!((over.keys.len(), over.left.len()), (0, 5), "{over:?}");
     }
 }

@@ -12,7 +12,7 @@ use super::arguments::{flag_value, skip_heights};
 use super::current::APPLIED_FILE;
 use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch};
-use super::shape::{KEY_IDENTITY, has_key, node_config_of, plan_rules, pre_upgrade_codes, signer};
+use super::shape::{KEY_IDENTITY, has_key, height_files, node_config_of, plan_rules, pre_upgrade_codes, signer};
 use crate::family::{Defaults, Scene, Wrong};
 use crate::generic::{Cosmos, Key};
 use crate::plans::PlanWriters;
@@ -74,7 +74,7 @@ fn node_of(scene: &Scene<'_>, program: &str, arguments: &[String]) -> (PathBuf, 
 }
 
 /// Adds what no key can say: the first release's place, the copy of an applied plan, how the family writes plans and
-/// ends its hook, and what makes its keys and its validators.
+/// ends its hook, where its data tells its height, and what makes its keys and its validators.
 pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     let section = section(scene);
     let genesis = ReleaseName::new(GENESIS).ok();
@@ -82,10 +82,10 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     shape.layout.placed = genesis.map(|genesis| (genesis, beside)).into_iter().collect();
     shape.applied_copy = Some(APPLIED_FILE.to_owned());
     let arguments = filled(scene, &arguments(scene));
-    let own = program(scene).ok().and_then(|program| {
-        let (node_home, config) = node_of(scene, &program, &arguments);
-        signer(&node_home, &config)
-    });
+    // Where the program is missing, that was told.
+    let (node_home, config) = node_of(scene, &program(scene).unwrap_or_default(), &arguments);
+    shape.height_at_rest = Some(height_files(&node_home, &config));
+    let own = signer(&node_home, &config);
     shape.signer = match (shape.signer.take().filter(|_| scene.file.validator.is_some()), own) {
         (Some(declared), _) => Some(SignerShape { identity: Some(KEY_IDENTITY.to_owned()), ..declared }),
         (None, own) => own,
@@ -93,8 +93,7 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     let skipped = skip_heights(&arguments);
     for scout in &mut shape.scouts {
         let Scout::PlanFile { rules, .. } = scout;
-        let writers =
-            if rules.writers == PlanWriters::People { PlanWriters::People } else { PlanWriters::NodeOrPeople };
+        let writers = if rules.writers.are_many() { rules.writers } else { PlanWriters::NodeOrPeople };
         *rules = plan_rules(section.lower_names, writers, skipped.clone(), PLANS_EVERY_MS);
     }
     let is_own = scene.file.upgrade.migrate.as_ref().is_some_and(|migrate| migrate.program.is_some());

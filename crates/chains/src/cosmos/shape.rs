@@ -71,10 +71,7 @@ pub fn shape(
         units: BTreeMap::from([(main.clone(), unit)]),
         engine: engine(settings, extras, main, &config, signs),
         probes: probes(&config),
-        height_at_rest: Some(HeightFiles {
-            databases: node_home.join(&config.databases),
-            consensus_log: node_home.join(&config.consensus_log),
-        }),
+        height_at_rest: Some(height_files(&node_home, &config)),
         scouts: scouts(settings, arguments),
         applied_copy: Some(APPLIED_FILE.to_owned()),
         on_failure: FailurePolicy::Hold,
@@ -91,6 +88,11 @@ pub fn shape(
         releases_keep_last: u32::MAX,
         written: Written::default(),
     }
+}
+
+/// The files that tell the height of the data.
+pub(super) fn height_files(node_home: &Path, config: &NodeConfig) -> HeightFiles {
+    HeightFiles { databases: node_home.join(&config.databases), consensus_log: node_home.join(&config.consensus_log) }
 }
 
 /// What the node itself is configured by.

@@ -76,7 +76,7 @@ impl<'a> Gathered<'a> {
         let runs = self.known.main == MainSeen::Runs;
         let is_beyond = self.known.height.is_some_and(|Height(seen)| seen >= height);
         let is_open = runs && !is_beyond && !self.known.is_settled;
-        if rules.writers == PlanWriters::People || is_open { Author::Person } else { Author::Unknown }
+        if rules.writers.are_many() || is_open { Author::Person } else { Author::Unknown }
     }
 
     fn main(&self) -> Main {

@@ -8,7 +8,7 @@ use ov_types::api::{NewDaemon, UnitOrder};
 use ov_types::{EventKind, ExitStatus, ParkReason, UnitState};
 use serde_json::json;
 
-use super::common::{PROGRAM, control, events, laid_out, order, started, starts, wait_for_starts, whole_log};
+use super::common::{PROGRAM, events, laid_out, order, started, starts, wait_for_starts, whole_log};
 
 /// A process that cannot be mistaken for another.
 fn identity(node: &TestNode) -> (u32, Option<u64>) {
@@ -21,7 +21,7 @@ fn end_alone(node: &mut TestNode, code: u8) {
     let pid = node.wait_for_up("main");
     node.wait_for_height(2);
     node.kill_daemon();
-    control(node, &json!({ "crash_exit": code, "crash": true }));
+    node.control(&json!({ "crash_exit": code, "crash": true }));
     wait_until("main to end", || !is_alive(pid));
 }
 

@@ -1,8 +1,7 @@
 //! What the tests of supervision share: nodes with a word more in their configuration, events, switches of fakenode.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -80,19 +79,6 @@ pub(super) fn wait_for_starts(node: &TestNode, unit: &str, count: usize) {
 
 pub(super) fn order(node: &TestNode, unit: &str, order: UnitOrder) {
     node.client().unit(&name(unit), order).expect("the order is taken");
-}
-
-/// Sets switches of the running main process.
-pub(super) fn control(node: &TestNode, switches: &Value) {
-    let body = switches.to_string();
-    let (address, length) = (node.address(), body.len());
-    let mut stream = wait_for("main to listen", || TcpStream::connect(address).ok());
-    write!(stream, "POST /control HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
-    let mut answer = String::new();
-    // A node that was told to crash may do so before it has answered whole.
-    let read = stream.read_to_string(&mut answer);
-    let refused = read.is_ok() && answer.contains("\r\n") && !answer.starts_with("HTTP/1.1 200");
-    assert!(!refused, "{answer}");
 }
 
 /// What a fakenode got from its parent.

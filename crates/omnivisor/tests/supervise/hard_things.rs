@@ -6,7 +6,7 @@ use ov_types::api::UnitOrder;
 use ov_types::{EventKind, ExitStatus, UnitState};
 use serde_json::json;
 
-use super::common::{control, kill, noted_pid, order, parent_of, started, starts, wait_for_event, wait_for_starts};
+use super::common::{kill, noted_pid, order, parent_of, started, starts, wait_for_event, wait_for_starts};
 
 #[test]
 fn a_unit_that_was_sent_sigstop_is_stopped() {
@@ -36,7 +36,7 @@ fn a_unit_that_was_sent_sigstop_and_ignores_term_is_killed() {
 fn a_unit_that_stops_itself_is_noticed_and_restarted() {
     let mut node = started("", &[], "[progress]\nstall = \"400ms\"\npolicy = \"restart\"\n");
     node.wait_for_height(3);
-    control(&node, &json!({ "freeze": true }));
+    node.control(&json!({ "freeze": true }));
     wait_for_starts(&node, "main", 2);
     let height = node.height().unwrap();
     node.wait_for_height(height + 3);

@@ -8,7 +8,7 @@ use ov_testkit::TestNode;
 use ov_types::{EventKind, UnitState};
 use serde_json::json;
 
-use super::common::{control, events, laid_out, name, shell, started, starts, wait_for_event, wait_for_starts};
+use super::common::{events, laid_out, name, shell, started, starts, wait_for_event, wait_for_starts};
 
 /// Main as it is told to be ready by this probe; `{address}` is its web server.
 fn with_readiness(args: &[&str], probe: &str) -> TestNode {
@@ -45,7 +45,7 @@ fn ready_when_the_web_server_gives_a_good_status() {
     node.start();
     node.wait_for_height(5);
     assert_eq!(node.unit("main").state, UnitState::Up, "it answers, but not well");
-    control(&node, &json!({ "healthy": true }));
+    node.control(&json!({ "healthy": true }));
     node.wait_for_state("main", UnitState::Ready);
     node.stop();
 }
@@ -57,7 +57,7 @@ fn ready_when_the_answer_says_so() {
     node.start();
     node.wait_for_height(5);
     assert_eq!(node.unit("main").state, UnitState::Up);
-    control(&node, &json!({ "catching_up": false }));
+    node.control(&json!({ "catching_up": false }));
     node.wait_for_state("main", UnitState::Ready);
     node.stop();
 }
@@ -145,9 +145,9 @@ fn a_unit_that_is_not_healthy_is_told_of_and_left_running() {
     node.start();
     let pid = node.wait_for_up("main");
     ov_testkit::wait_until("main to be healthy", || node.unit("main").healthy == Some(true));
-    control(&node, &json!({ "healthy": false }));
+    node.control(&json!({ "healthy": false }));
     ov_testkit::wait_until("main to be unhealthy", || node.unit("main").healthy == Some(false));
-    control(&node, &json!({ "healthy": true }));
+    node.control(&json!({ "healthy": true }));
     ov_testkit::wait_until("main to be healthy again", || node.unit("main").healthy == Some(true));
     assert_eq!(node.wait_for_up("main"), pid);
     // On a busy machine it may have been asked before it listened; whatever came before, this came last.
@@ -163,7 +163,7 @@ fn a_unit_that_is_not_healthy_is_restarted_if_told_so() {
     node.start();
     let pid = node.wait_for_up("main");
     ov_testkit::wait_until("main to be healthy", || node.unit("main").healthy == Some(true));
-    control(&node, &json!({ "healthy": false }));
+    node.control(&json!({ "healthy": false }));
     wait_for_starts(&node, "main", 2);
     assert_ne!(node.wait_for_up("main"), pid);
     ov_testkit::wait_until("the new one to be healthy", || node.unit("main").healthy == Some(true));
@@ -210,7 +210,7 @@ fn health_by_watchdog_messages_sees_a_node_that_hangs_also_with_the_next_daemon(
     node.kill_daemon();
     node.start();
     ov_testkit::wait_until("main to be healthy still", || node.unit("main").healthy == Some(true));
-    control(&node, &json!({ "hang": true }));
+    node.control(&json!({ "hang": true }));
     wait_for_starts(&node, "main", 2);
     node.stop();
 }
@@ -240,12 +240,12 @@ fn a_height_that_stands_still_is_told_and_so_is_its_moving_again() {
     let mut node = started("", &[], "[progress]\nstall = \"300ms\"\n");
     let pid = node.wait_for_up("main");
     node.wait_for_height(3);
-    control(&node, &json!({ "stop_blocks": true }));
+    node.control(&json!({ "stop_blocks": true }));
     wait_for_event(&node, "the node to be stuck", |kind| match kind {
         EventKind::NodeStuck { height: Some(_), for_ms, restarting: false } if *for_ms >= 300 => Some(()),
         _ => None,
     });
-    control(&node, &json!({ "stop_blocks": false }));
+    node.control(&json!({ "stop_blocks": false }));
     wait_for_event(&node, "the node to move", |kind| matches!(kind, EventKind::NodeMoving { .. }).then_some(()));
     assert_eq!(node.wait_for_up("main"), pid);
     node.stop();
@@ -255,7 +255,7 @@ fn a_height_that_stands_still_is_told_and_so_is_its_moving_again() {
 fn a_height_that_stands_still_restarts_main_if_told_so() {
     let mut node = started("", &[], "[progress]\nstall = \"400ms\"\npolicy = \"restart\"\n");
     node.wait_for_height(3);
-    control(&node, &json!({ "hang": true }));
+    node.control(&json!({ "hang": true }));
     wait_for_starts(&node, "main", 2);
     assert!(events(&node).iter().any(|kind| matches!(kind, EventKind::NodeStuck { restarting: true, .. })));
     let height = node.height().unwrap();

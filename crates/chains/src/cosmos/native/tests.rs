@@ -55,6 +55,7 @@ fn three_lines_make_the_node_that_the_drop_in_looks_after() {
     };
     assert_eq!(layout(&node), layout(&other));
     assert_eq!(node.scouts, other.scouts);
+    assert_eq!(node.height_at_rest, other.height_at_rest);
     assert_eq!((&node.migrate, &node.applied_copy), (&other.migrate, &other.applied_copy));
     assert_eq!((&node.signer, &node.probes.height), (&other.signer, &other.probes.height));
     assert!(node.signer.is_some() && node.probes.height.is_some());

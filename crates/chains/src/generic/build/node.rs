@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use ov_release::fetch::Policy;
 use ov_types::{EngineSettings, KeepMethod, Lifetime, StallPolicy, UnitName, UpgradeRules};
 
 use super::Builder;
-use crate::generic::file::{File, PlanFile, Schedule, StallAction, Unit, Validator, Webhook};
+use crate::generic::file::{Fetch, File, PlanFile, Schedule, StallAction, Unit, Validator, VersionMap, Webhook};
 use crate::generic::problem::Key;
 use crate::plans::{PlanRules, PlanWriters};
 use crate::reload::Written;
@@ -55,7 +56,7 @@ impl Builder<'_, '_> {
                 keep_for_ms: file.snapshots.keep_for.map(ov_types::Span::ms),
                 max_bytes: file.snapshots.max_bytes.map(|size| size.0),
             },
-            fetch: FetchShape::default(),
+            fetch: fetch(&file.fetch),
             releases_keep_last: file.releases.keep_last,
             written: Written::of(file),
             layout,
@@ -114,7 +115,8 @@ impl Builder<'_, '_> {
     fn scouts(&mut self, file: &File) -> Vec<Scout> {
         let plan_file = file.scout.plan_file.as_ref().map(|plan_file| self.plan_file(plan_file));
         let schedule = file.scout.schedule.as_ref().map(|schedule| self.schedule(schedule, file));
-        plan_file.into_iter().chain(schedule).collect()
+        let version_map = file.scout.version_map.as_ref().map(|version_map| self.version_map(version_map, file));
+        plan_file.into_iter().chain(schedule).chain(version_map).collect()
     }
 
     fn plan_file(&mut self, plan_file: &PlanFile) -> Scout {
@@ -126,6 +128,13 @@ impl Builder<'_, '_> {
         let path = self.scout_path("schedule", schedule.path.as_deref());
         let on_failure = schedule.on_failure.unwrap_or(file.upgrade.on_failure);
         Scout::PlanFile { path, on_failure, rules: PlanRules { writers: PlanWriters::People, ..PlanRules::default() } }
+    }
+
+    fn version_map(&mut self, map: &VersionMap, file: &File) -> Scout {
+        let path = self.scout_path("version-map", map.path.as_deref());
+        let on_failure = map.on_failure.unwrap_or(file.upgrade.on_failure);
+        let writers = PlanWriters::Registry { ahead: map.ahead as usize };
+        Scout::PlanFile { path, on_failure, rules: PlanRules { writers, ..PlanRules::default() } }
     }
 
     fn scout_path(&mut self, section: &str, path: Option<&str>) -> PathBuf {
@@ -223,6 +232,11 @@ impl Builder<'_, '_> {
             None => variable.map(|name| Secret::Variable(name.to_owned())),
         }
     }
+}
+
+fn fetch(fetch: &Fetch) -> FetchShape {
+    let policy = Policy { must_have_checksum: fetch.must_have_checksum, ..Policy::default() };
+    FetchShape { by_plan: fetch.by_plan, policy, mirrors: fetch.mirrors.clone(), ..FetchShape::default() }
 }
 
 /// A number that differs from node to node, also where many hosts have the same home (FNV-1a).

@@ -73,6 +73,7 @@ schemas! {
     oom_score_adjust { "type": "integer", "minimum": -1000, "maximum": 1000 };
     exit_codes { "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": 255 } };
     scalar { "type": ["string", "integer", "boolean"] };
+    urls { "type": "array", "items": { "type": "string", "format": "url" } };
     patterns { "type": "array", "items": { "type": "string", "format": "pattern" } };
     notifications { "type": "array", "items": { "type": "string", "enum": words::NOTIFICATIONS } };
     hook_url { "type": "string", "format": "hook-url", "writeOnly": true };

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use families::Cosmos;
 pub(crate) use formats::{check_key, check_text, parse_limit, parse_status};
-pub(crate) use node::{HeightQuestion, PlanFile, Probes, Schedule, StallAction, Validator, VersionQuestion, Webhook};
+pub(crate) use node::{
+    Fetch, HeightQuestion, PlanFile, Probes, Schedule, StallAction, Validator, VersionMap, VersionQuestion, Webhook,
+};
 use node::{Metrics, Paths, Progress, Releases, Scouts, Snapshots, Upgrade};
 pub(crate) use unit::{Health, LimitValue, LoopAction, OutputWord, Question, Ready, StatusValue, StdinWord, Unit};
 
@@ -56,6 +58,8 @@ pub(crate) struct File {
     pub(crate) metrics: Metrics,
     /// Which snapshots stay. The newest always does, and so does one that a running upgrade may need.
     pub(crate) snapshots: Snapshots,
+    /// How releases are fetched from where plans and people say they are.
+    pub(crate) fetch: Fetch,
     /// Which releases stay.
     pub(crate) releases: Releases,
 }
@@ -76,6 +80,7 @@ impl Default for File {
             webhook: Vec::new(),
             metrics: Metrics::default(),
             snapshots: Snapshots::default(),
+            fetch: Fetch::default(),
             releases: Releases::default(),
         }
     }

@@ -279,6 +279,10 @@ pub(crate) struct Scouts {
     /// A file in which people put plans ahead of time: a JSON list of `{"name": …, "height": …}`. It is heeded as soon as
     /// it is saved; an entry that is taken out before its height is withdrawn, one that cannot be used holds up no other.
     pub(crate) schedule: Option<Schedule>,
+    /// A map of all releases of the chain, for a node that goes through its history: `chain.json` or `versions.json` of the
+    /// chain registry, or TOML with `[[versions]]` that have `name`, `height` and perhaps `binaries`. Those ahead of the
+    /// release that runs are plans: each is gone to when the node halts at its height, or is seen there.
+    pub(crate) version_map: Option<VersionMap>,
 }
 
 /// `[scout.schedule]`
@@ -307,6 +311,26 @@ pub(crate) struct PlanFile {
 impl Default for PlanFile {
     fn default() -> Self {
         Self { path: None, on_failure: FailurePolicy::Hold }
+    }
+}
+
+/// `[scout.version-map]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct VersionMap {
+    /// The file; TOML if its name ends in `.toml`, else JSON. A relative path begins at the node's home.
+    pub(crate) path: Option<String>,
+    /// So many releases are planned, and hence staged and fetched, ahead.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) ahead: u32,
+    /// What such a plan does when the new release cannot be proven. As `upgrade.on-failure` says if not given.
+    #[schemars(schema_with = "formats::on_failure")]
+    pub(crate) on_failure: Option<FailurePolicy>,
+}
+
+impl Default for VersionMap {
+    fn default() -> Self {
+        Self { path: None, ahead: 2, on_failure: None }
     }
 }
 
@@ -401,6 +425,19 @@ impl Default for Snapshots {
     fn default() -> Self {
         Self { keep_last: 2, keep_for: None, max_bytes: None }
     }
+}
+
+/// `[fetch]`
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct Fetch {
+    /// Whether the addresses that plans carry are followed. Without it only what you name is fetched.
+    pub(crate) by_plan: bool,
+    /// Whether nothing is fetched that no checksum was given for.
+    pub(crate) must_have_checksum: bool,
+    /// Folders of somebody who keeps copies, asked in this order when the address itself does not serve.
+    #[schemars(schema_with = "formats::urls")]
+    pub(crate) mirrors: Vec<String>,
 }
 
 /// `[releases]`
