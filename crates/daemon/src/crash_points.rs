@@ -34,6 +34,7 @@ pub fn crash_points() -> Vec<String> {
     let names = names
         .chain(ov_journal::CrashPoint::ALL.map(ov_journal::CrashPoint::name))
         .chain(ov_release::CrashPoint::ALL.map(ov_release::CrashPoint::name))
+        .chain(ov_release::fetch::CrashPoint::ALL.map(ov_release::fetch::CrashPoint::name))
         .chain(ov_vault::CrashPoint::ALL.map(ov_vault::CrashPoint::name))
         .chain(ov_shim::CrashPoint::ALL.map(ov_shim::CrashPoint::name));
     let steps = Step::ALL.into_iter().filter(|step| is_carried_out(*step)).flat_map(edges_of);

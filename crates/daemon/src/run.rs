@@ -21,6 +21,7 @@ use crate::node::{End, Inbox, Keeper, MESSAGES_MAX, Parts, Signal};
 use crate::request::NodeHandle;
 use crate::reserve::Reserve;
 use crate::source::ShapeSource;
+use crate::steps::release_layout;
 use crate::systemd::ServiceManager;
 use crate::tidy_up::tidy_up;
 use crate::units::Ground;
@@ -92,6 +93,7 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
         let (problem, code) = of_core("OV-JRN-002", "take the node over", &error);
         (problem.state("nothing was started; a unit that runs goes on running"), code)
     })?;
+    forget_fetches(&*disk, &shape, &core);
     let listeners = Listeners::open(&*disk, &shape.layout.state, shape.metrics_listen)
         .await
         .map_err(|error| cannot("open the control socket", &shape.layout.socket(), &error))?;
@@ -117,6 +119,15 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
         terminal.give_back();
     }
     ended
+}
+
+/// Removes what came of releases that no plan wants any more. It is in nobody's way, but for the room that it takes.
+fn forget_fetches(disk: &dyn Disk, shape: &NodeShape, core: &Core) {
+    let live = core.node().ledger().entries().filter(|entry| !entry.is_over());
+    let wanted = live.map(|entry| entry.plan.release.clone()).collect();
+    if let Err(error) = ov_release::fetch::forget(disk, &release_layout(shape), &wanted) {
+        tracing::warn!("what is left of an earlier download stays for now: {error}");
+    }
 }
 
 /// Gives the memory back that was only needed while things happened; between events nothing wakes it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::case::{Case, run_all};
-use super::scenario::{BAD, BY_HAND, FULL_JOURNAL, GOOD, WITHDRAWN};
+use super::scenario::{BAD, BY_HAND, FETCHED, FULL_JOURNAL, GOOD, WITHDRAWN};
 use super::scenario::{SCENARIOS, Scenario};
 
 /// The deaths that the suite has a scenario survive.
@@ -35,6 +35,11 @@ fn a_rollback_survives_every_death() {
 #[test]
 fn a_withdrawal_survives_every_death() {
     survives(&WITHDRAWN);
+}
+
+#[test]
+fn a_release_that_is_fetched_survives_every_death() {
+    survives(&FETCHED);
 }
 
 #[test]

@@ -4,10 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use fakenode::Profile;
 use ov_client::ClientError;
-use ov_testkit::TestNode;
+use ov_testkit::{Reply, Server, TestNode};
 use ov_types::api::{NewPlan, NewSnapshot, PlanPhase, RestoreSnapshot, Status, UnitOrder};
 use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, Height, ReleaseName, Trigger, UnitName, UnitState};
@@ -57,7 +58,7 @@ pub(super) struct Scenario {
 }
 
 /// All scenarios.
-pub(super) const SCENARIOS: [&Scenario; 5] = [&GOOD, &BAD, &WITHDRAWN, &BY_HAND, &FULL_JOURNAL];
+pub(super) const SCENARIOS: [&Scenario; 6] = [&GOOD, &BAD, &WITHDRAWN, &FETCHED, &BY_HAND, &FULL_JOURNAL];
 
 /// A good release is committed.
 pub(super) const GOOD: Scenario = Scenario {
@@ -180,6 +181,43 @@ pub(super) const WITHDRAWN: Scenario = Scenario {
     ],
 };
 
+/// A release is fetched from a server that breaks off once, and committed.
+pub(super) const FETCHED: Scenario = Scenario {
+    name: "fetched",
+    ends_with: "v2",
+    home: || home_with(&Profile::new("v2"), "60ms"),
+    advance: |node| go_to_v2_from(node, Trigger::Now, Outcome::Committed, breaking_server().url("/v2")),
+    check: |node| {
+        let provenance = fs::read_to_string(node.path("releases/v2.release.json")).unwrap();
+        assert!(provenance.contains(&breaking_server().url("/v2")), "{provenance}");
+    },
+    points: &[
+        ("fetch.kept", &[1]),
+        ("fetch.downloaded", &[1]),
+        ("fetch.verified", &[1]),
+        ("fetch.unpacked", &[1]),
+        ("fetch.placed", &[1]),
+        ("release.built", &[1]),
+        ("release.placed", &[1]),
+        ("release.committed", &[1]),
+        ("step.stage.applied", &[1]),
+    ],
+};
+
+/// A server that knows parts, and breaks off in the middle of whatever is asked for from its beginning.
+fn breaking_server() -> &'static Server {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        Profile::new("v2").install_single_file(folder.path(), Path::new(PROGRAM)).unwrap();
+        let program = fs::read(folder.path().join("bin/fakenode")).unwrap();
+        Server::new(move |question, _| {
+            let reply = Reply::file(question, &program, "\"1\"");
+            if question.header("range").is_some() { reply } else { reply.cut(program.len() / 2) }
+        })
+    });
+    &SERVER
+}
+
 /// A snapshot is taken by hand, and restored after the node went on.
 pub(super) const BY_HAND: Scenario = Scenario {
     name: "by-hand",
@@ -257,6 +295,11 @@ fn home_with(next: &Profile, soak: &str) -> TestNode {
 
 /// Plans the upgrade if nobody has; true when it is over, which it must be in this way.
 fn go_to_v2(node: &TestNode, trigger: Trigger, wanted: Outcome) -> Result<bool, ClientError> {
+    go_to_v2_from(node, trigger, wanted, node.path("incoming/v2").to_str().unwrap().to_owned())
+}
+
+/// The same, from there.
+fn go_to_v2_from(node: &TestNode, trigger: Trigger, wanted: Outcome, source: String) -> Result<bool, ClientError> {
     match node.client().plans(true)?.first().map(|plan| plan.phase.clone()) {
         Some(PlanPhase::Ended { outcome, because }) => {
             assert_eq!(outcome, wanted, "{because:?}");
@@ -270,7 +313,7 @@ fn go_to_v2(node: &TestNode, trigger: Trigger, wanted: Outcome) -> Result<bool, 
                     release: ReleaseName::new("v2").unwrap(),
                     trigger,
                     on_failure: Some(FailurePolicy::Rollback),
-                    source: Some(node.path("incoming/v2").to_str().unwrap().to_owned()),
+                    source: Some(source),
                     sha256: None,
                     keep: None,
                     replaces: None,
