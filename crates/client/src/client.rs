@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::transport::{QUICK, SLOW, Transport, request, within};
+use crate::transport::{FETCH, QUICK, SLOW, Transport, request, within};
 use crate::{ClientError, EventStream};
 
 /// Where to begin reading events.
@@ -98,7 +98,7 @@ impl Client {
 
     /// Stages a release without a plan.
     pub fn stage_release(&self, release: &NewRelease) -> Result<Acknowledged, ClientError> {
-        self.post("/v1/releases", release, SLOW)
+        self.post("/v1/releases", release, FETCH)
     }
 
     /// Removes a release that nothing needs.

@@ -35,6 +35,9 @@ pub(crate) const QUICK: Duration = Duration::from_secs(20);
 /// How long the daemon may take when it copies files, runs programs, or waits for a unit to end.
 pub(crate) const SLOW: Duration = Duration::from_secs(31 * 60);
 
+/// How long the daemon may take when it fetches a release.
+pub(crate) const FETCH: Duration = Duration::from_secs(7 * 60 * 60 + 60);
+
 /// Where a node's daemon listens.
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {

@@ -35,6 +35,8 @@ pub(crate) fn kept(disk: &dyn Disk, directory: &Path) -> io::Result<VecDeque<Eve
 pub struct EventLog {
     inner: Mutex<Inner>,
     newest: watch::Sender<u64>,
+    /// The last word on how far something is: never kept, and gone with the next.
+    progress: watch::Sender<Option<(EventKind, i64)>>,
 }
 
 struct Inner {
@@ -64,7 +66,11 @@ impl EventLog {
             forgotten = ring.pop_front().map_or(forgotten, |event| event.index);
         }
         let inner = Inner { ring, forgotten, last_found, first_own, next: first_own, store };
-        Ok(Self { inner: Mutex::new(inner), newest: watch::Sender::new(last_found) })
+        Ok(Self {
+            inner: Mutex::new(inner),
+            newest: watch::Sender::new(last_found),
+            progress: watch::Sender::new(None),
+        })
     }
 
     /// Notes that something happened.
@@ -84,6 +90,16 @@ impl EventLog {
         };
         self.newest.send_replace(event.index);
         event
+    }
+
+    /// Tells whoever listens just now how far something is.
+    pub fn tell_progress(&self, kind: EventKind, at: Moment) {
+        self.progress.send_replace(Some((kind, at.wall_ms)));
+    }
+
+    /// Tells whenever something is further: the value is the last word on it, and when that was said.
+    pub fn progress(&self) -> watch::Receiver<Option<(EventKind, i64)>> {
+        self.progress.subscribe()
     }
 
     /// At most `limit` events after `index`, oldest first. When some were forgotten, [`EventKind::EventsMissed`]

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use ov_chains::shape::FetchShape;
 use ov_release::fetch::{
     Address, Checksum, Credentials, Fetch, FetchError, FetchRequest, HttpTransport, InvalidAddress, InvalidPlanInfo,
-    PlanInfo, Progress, Transport, World, own_platform, read_plan_info,
+    Phase, PlanInfo, Progress, Transport, World, own_platform, read_plan_info,
 };
 use ov_release::{Digest, Staged, State};
 use ov_sys::Random;
 use ov_types::api::NewPlan;
-use ov_types::{ByteSize, EventKind, Lasting, Problem, ReleaseName};
+use ov_types::{ByteSize, EventKind, Lasting, Problem, ReleaseName, Work};
 
 use crate::steps::{Workshop, of_release};
 
@@ -49,7 +49,7 @@ impl Tell {
         Self(Arc::new(listener))
     }
 
-    fn tell(&self, kind: EventKind) {
+    pub(crate) fn tell(&self, kind: EventKind) {
         (self.0)(kind);
     }
 }
@@ -144,7 +144,15 @@ pub(crate) fn fetch(shop: &Workshop, wanted: Wanted<'_>) -> Result<Staged, Probl
     let layout = shop.layout();
     let address = wanted.address.to_string();
     let request = request(shop, wanted)?;
-    let mut progress = |_: Progress| {};
+    let of = format!("release {name}");
+    let mut progress = |progress: Progress| {
+        let work = match progress.phase {
+            Phase::Downloading => Work::Download,
+            Phase::Unpacking => Work::Unpack,
+        };
+        let Progress { done, total, rate, .. } = progress;
+        shop.supply.tell.tell(EventKind::Progress { work, of: of.clone(), done, total, rate });
+    };
     let mut fetch = Fetch::new(world(shop, &mut progress), &layout, &request).map_err(failed)?;
     let state = ov_release::state(&*shop.disk, &layout, name).map_err(|error| of_release(&summary, &error))?;
     if !matches!(state, State::Complete(_)) {

@@ -2,7 +2,7 @@
 //!
 //! The node task alone holds the node's state. Everybody else sends it a [`Request`] over a bounded queue and waits,
 //! for a bounded time, for the answer. A request that the task accepted is carried out even when nobody waits any
-//! more. Nothing here decides anything.
+//! more, but for a download, which the next one goes on with. Nothing here decides anything.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ const QUICK_MS_MAX: u64 = 10_000;
 
 /// How long the node task may take over an answer for which files are copied, read through or programs run.
 const SLOW_MS_MAX: u64 = 30 * 60 * 1_000;
+
+/// How long the node task may take over a release, which may have to be fetched. What came of it is kept.
+const FETCH_MS_MAX: u64 = 7 * 60 * 60 * 1_000;
 
 /// Where an answer goes. It is dropped without an answer only when the node task ends.
 pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -195,8 +198,8 @@ impl Request {
     /// How long its answer may take.
     fn answer_ms_max(&self) -> u64 {
         match self {
-            Request::StageRelease { .. }
-            | Request::RemoveRelease { .. }
+            Request::StageRelease { .. } => FETCH_MS_MAX,
+            Request::RemoveRelease { .. }
             | Request::TakeSnapshot { .. }
             | Request::VerifySnapshot { .. }
             | Request::RestoreSnapshot { .. }

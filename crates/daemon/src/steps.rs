@@ -30,7 +30,7 @@ mod stage;
 mod standing;
 mod switch;
 
-pub(crate) use keep::{data_rules, describe, of_vault, take};
+pub(crate) use keep::{copying, data_rules, describe, of_vault, take};
 pub(crate) use stage::{of_release, stage};
 pub(crate) use standing::Show;
 pub use standing::Standing;

@@ -11,7 +11,7 @@ use ov_types::{Event, ExitCode, PlanId, Problem, ReleaseName, UnitName};
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
-use crate::output::Console;
+use crate::output::{Console, Meter};
 use crate::session::Session;
 
 /// The journal of a node whose daemon is down.
@@ -56,7 +56,13 @@ pub(crate) fn doctor(home: &Path, release: Option<&ReleaseName>) -> Result<Docto
 
 /// Stages a release of a node whose daemon is down, and says so.
 pub(crate) fn stage(session: &Session, wanted: &NewRelease) -> Result<String, Failure> {
-    let staged = offline::stage_release(session.shape()?, wanted, Tell::default());
+    let meter = Meter::new(&session.console);
+    let tell = Tell::to(move |kind| {
+        if kind.is_droppable() {
+            meter.show(&kind);
+        }
+    });
+    let staged = offline::stage_release(session.shape()?, wanted, tell);
     let staged = staged.map_err(|(problem, exit)| Failure::new(exit, problem))?;
     Ok(ov_daemon::fetch::told(&staged))
 }

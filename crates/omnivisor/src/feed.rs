@@ -26,6 +26,8 @@ pub(crate) enum News {
     Connected,
     /// Something happened.
     Event(Event),
+    /// Something is further than before: no loss if it is not taken.
+    Progress(Event),
     /// The daemon cannot be reached; it is tried again. Told once until it answers.
     Lost(Failure),
 }
@@ -75,7 +77,8 @@ fn forward(home: &Path, mut since: Since, tell: &dyn Fn(News) -> bool) {
                     match item {
                         Ok(event) => {
                             since = Since::After(event.index);
-                            if !tell(News::Event(event)) {
+                            let is_progress = event.kind.is_droppable();
+                            if !tell(if is_progress { News::Progress(event) } else { News::Event(event) }) {
                                 return;
                             }
                         }

@@ -1,9 +1,10 @@
 //! How results look: words in colours, times, sizes, tables. Pure: values in, text out.
 //!
-//! Only [`console`] touches the terminal. Text made here has no box drawing and, with colours off, no escapes, so that
+//! Only [`console`] and [`meter`] touch the terminal. Text made here has no box drawing and, with colours off, no escapes, so that
 //! it can be piped anywhere.
 
 pub(crate) mod console;
+mod meter;
 mod number;
 mod report;
 mod status;
@@ -13,6 +14,7 @@ mod upgrade;
 mod wrap;
 
 pub(crate) use console::Console;
+pub(crate) use meter::Meter;
 pub(crate) use number::{Clock, one_line, printable, size, span};
 pub(crate) use report::{doctor, event, reasons, release_list, snapshot_list};
 pub(crate) use status::{expected, height, plan_list, status, summary_line, trigger, unit_note, uptime};

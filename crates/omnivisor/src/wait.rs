@@ -15,11 +15,13 @@ use ov_types::{Event, EventKind, ExitCode, PlanId};
 use crate::args::{Patience, WaitArgs};
 use crate::failure::Failure;
 use crate::feed::{Feed, News};
-use crate::output::{self, Console, Tone};
+use crate::output::{self, Console, Meter, Tone};
 use crate::session::Session;
 
 /// How often to ask when nothing happens.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How often to look whether an answer is there.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a daemon may be away.
 const AWAY_MS_MAX: u64 = 60_000;
 /// After how long without news a sign of life is given.
@@ -32,6 +34,7 @@ pub(crate) struct Wait<'a> {
     feed: Feed,
     patience: Patience,
     started_ms: u64,
+    meter: Meter,
     /// The last event that came.
     seen: Cell<Option<u64>>,
 }
@@ -47,7 +50,26 @@ impl<'a> Wait<'a> {
         let feed = Feed::open(session.home.clone(), Since::Newest);
         // Listening has begun with the first piece of news, or there is no daemon.
         let _ = feed.next(ASK_EVERY);
-        Self { session, feed, patience, started_ms: Console::monotonic_ms(), seen: Cell::new(None) }
+        let (started_ms, meter) = (Console::monotonic_ms(), Meter::new(&session.console));
+        Self { session, feed, patience, started_ms, meter, seen: Cell::new(None) }
+    }
+
+    /// Asks something whose answer takes its time, and shows meanwhile how far it is.
+    pub(crate) fn while_asked<T: Send>(
+        session: &Session,
+        question: impl FnOnce(&Session) -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
+        let feed = Feed::open(session.home.clone(), Since::Newest);
+        let meter = Meter::new(&session.console);
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| question(session));
+            while !asked.is_finished() {
+                if let Some(News::Progress(event)) = feed.next(LOOK_EVERY) {
+                    meter.show(&event.kind);
+                }
+            }
+            asked.join().unwrap_or_else(|fault| std::panic::resume_unwind(fault))
+        })
     }
 
     /// Waits until `over` has an answer. Tells events for which `is_about` holds.
@@ -102,12 +124,20 @@ impl<'a> Wait<'a> {
         let mut has_told = false;
         let mut news = self.feed.next(pause);
         while let Some(piece) = news {
-            if let News::Event(event) = piece {
-                self.seen.set(Some(event.index));
-                if is_about(&event.kind) {
-                    self.tell(&event);
+            match piece {
+                News::Event(event) => {
+                    self.seen.set(Some(event.index));
+                    if is_about(&event.kind) {
+                        self.tell(&event);
+                        has_told = true;
+                    }
+                }
+                // Whatever it is about: it is what there is to wait for.
+                News::Progress(event) => {
+                    self.meter.show(&event.kind);
                     has_told = true;
                 }
+                News::Connected | News::Lost(_) => {}
             }
             news = self.feed.next(Duration::ZERO);
         }
@@ -124,6 +154,7 @@ impl<'a> Wait<'a> {
     }
 
     fn tell(&self, event: &Event) {
+        self.meter.clear();
         let console = &self.session.console;
         console.say(Tone::Faint, output::event(event, &console.talk_look()).trim_end());
     }

@@ -35,6 +35,22 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// What takes its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// Bytes of a release are on their way here.
+    Download,
+    /// A release is unpacked.
+    Unpack,
+    /// Data is copied.
+    Copy,
+    /// Written by a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -193,6 +209,20 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signer: Option<String>,
     },
+    /// How far something is that takes its time. It may be left out at any time: it is never kept, has the index of the
+    /// event before it, and the next one says it better.
+    Progress {
+        /// What is done.
+        work: Work,
+        /// With what: a release, a snapshot.
+        of: String,
+        /// Bytes done.
+        done: u64,
+        /// Bytes in all, if known.
+        total: Option<u64>,
+        /// Bytes in a second, lately; 0 while that cannot be told.
+        rate: u64,
+    },
     /// A plan was learned.
     PlanAdded {
         /// The plan.
@@ -304,6 +334,11 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Whether it may be left out: nothing is decided by it, and it is not kept.
+    pub fn is_droppable(&self) -> bool {
+        matches!(self, EventKind::Progress { .. })
+    }
+
     /// The name under which an operator can subscribe to it by webhook; `None` for ordinary life.
     pub fn notification(&self) -> Option<&'static str> {
         Some(match self {

@@ -3,7 +3,7 @@
 use std::fmt::{Formatter, Result};
 
 use crate::record::Outcome;
-use crate::{ByteSize, Direction, EventKind, Span, counted};
+use crate::{ByteSize, Direction, EventKind, Span, Work, counted};
 
 /// Writes one event as one line without a line end.
 pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
@@ -19,7 +19,8 @@ pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         | EventKind::MachineConfirmed
         | EventKind::DataWorkDone { .. }
         | EventKind::FetchStarted { .. }
-        | EventKind::FetchDone { .. } => write_node(kind, f),
+        | EventKind::FetchDone { .. }
+        | EventKind::Progress { .. } => write_node(kind, f),
         EventKind::PlanAdded { .. }
         | EventKind::PlanBlocked { .. }
         | EventKind::StepStarted { .. }
@@ -80,6 +81,7 @@ fn write_node(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         }
         EventKind::DataWorkDone { message } => f.write_str(message),
         EventKind::NodeMoving { height } => write!(f, "the height moves again, at {height}"),
+        EventKind::Progress { work, of, done, total, rate } => write_progress(*work, of, *done, *total, *rate, f),
         EventKind::FetchStarted { release, address } => write!(f, "release {release} is being fetched from {address}"),
         EventKind::FetchDone { release, address, bytes, checksum, signer } => {
             write!(f, "release {release} was fetched from {address}: {}", ByteSize(*bytes).rounded())?;
@@ -91,6 +93,28 @@ fn write_node(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         }
         _ => Ok(()),
     }
+}
+
+fn write_progress(work: Work, of: &str, done: u64, total: Option<u64>, rate: u64, f: &mut Formatter<'_>) -> Result {
+    let word = match work {
+        Work::Download => "downloaded",
+        Work::Unpack => "unpacked",
+        Work::Copy => "copied",
+        Work::Unknown => "done",
+    };
+    write!(f, "{of}: {}", ByteSize(done).rounded())?;
+    if let Some(total) = total {
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
+        write!(f, " of {} {word}, {percent} %", ByteSize(total).rounded())?;
+    } else {
+        write!(f, " {word}")?;
+    }
+    if rate == 0 {
+        return Ok(());
+    }
+    write!(f, ", {} a second", ByteSize(rate).rounded())?;
+    let left_ms = total.map(|total| total.saturating_sub(done).saturating_mul(1_000) / rate);
+    left_ms.map_or(Ok(()), |left| write!(f, ", {} left", Span::from_ms(left).rounded()))
 }
 
 fn write_unit(kind: &EventKind, f: &mut Formatter<'_>) -> Result {

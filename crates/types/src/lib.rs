@@ -18,7 +18,7 @@ mod span;
 mod step;
 mod unit;
 
-pub use event::{Event, EventKind, Importance};
+pub use event::{Event, EventKind, Importance, Work};
 pub use exit_code::ExitCode;
 pub use finding::{Finding, Severity, worst};
 pub use ids::{Height, InvalidName, PlanId, ReleaseName, RunId, SnapshotId, UnitName};

@@ -60,6 +60,7 @@ fn since(call: &Call) -> Result<u64, Refusal> {
 /// Sends events until the peer leaves, stops reading, or the daemon ends.
 async fn follow(call: &Call, mut sender: Sender<Bytes>, mut since: u64) {
     let mut changed = call.node.events.changed();
+    let mut progress = call.node.events.progress();
     let mut closing = call.peer.closing.clone();
     loop {
         changed.mark_unchanged();
@@ -79,6 +80,14 @@ async fn follow(call: &Call, mut sender: Sender<Bytes>, mut since: u64) {
         tokio::select! {
             _ = changed.changed() => {}
             _ = closing.changed() => {}
+            Ok(()) = progress.changed() => {
+                let last = progress.borrow_and_update().clone();
+                // It has no number of its own: whoever goes on after it misses nothing.
+                let event = last.map(|(kind, at_ms)| Event { index: since, at_ms, kind });
+                if !send(call, &mut sender, pieces(event.as_slice())).await {
+                    return;
+                }
+            }
             () = tokio::time::sleep(Duration::from_millis(HEARTBEAT_MS)) => {
                 if !send(call, &mut sender, Bytes::from_static(b":\n\n")).await {
                     return;
@@ -102,7 +111,10 @@ async fn send(call: &Call, sender: &mut Sender<Bytes>, piece: Bytes) -> bool {
 fn pieces(events: &[Event]) -> Bytes {
     let mut text = Vec::new();
     for event in events {
-        text.extend_from_slice(format!("id: {}\ndata: ", event.index).as_bytes());
+        if !event.kind.is_droppable() {
+            text.extend_from_slice(format!("id: {}\n", event.index).as_bytes());
+        }
+        text.extend_from_slice(b"data: ");
         // Event types are plain data, and a vector takes every byte: this cannot fail.
         if serde_json::to_writer(&mut text, event).is_ok() {
             text.extend_from_slice(b"\n\n");

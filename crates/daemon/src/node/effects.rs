@@ -103,9 +103,15 @@ impl Keeper {
     /// What steps, and work on the data, work with.
     pub(super) fn workshop(&self, except: Option<PlanId>) -> Workshop {
         let (disk, clock, shape) = (Arc::clone(&self.disk), Arc::clone(&self.clock), Arc::clone(&self.shape));
-        let messages = self.messages.clone();
-        // Whoever tells works on a thread that may wait; when the node task has ended, nobody listens any more.
-        let tell = Tell::to(move |kind| drop(messages.blocking_send(Message::Tell(kind))));
+        let (messages, events, time) = (self.messages.clone(), Arc::clone(&self.handle.events), Arc::clone(&clock));
+        let tell = Tell::to(move |kind| {
+            if kind.is_droppable() {
+                events.tell_progress(kind, time.now());
+            } else {
+                // Whoever tells works on a thread that may wait; when the node task has ended, nobody listens any more.
+                drop(messages.blocking_send(Message::Tell(kind)));
+            }
+        });
         let supply = Supply { tell, ..Supply::of(&shape.fetch) };
         Workshop::of(&self.core, Place { disk, clock, shape, supply }, except)
     }

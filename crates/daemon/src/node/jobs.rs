@@ -12,7 +12,7 @@ use super::{Keeper, Message};
 use crate::core::CoreError;
 use crate::crash_points::CrashPoint;
 use crate::request::Reply;
-use crate::steps::{Workshop, data_rules, describe, of_vault, take};
+use crate::steps::{Workshop, copying, data_rules, describe, of_vault, take};
 
 /// Work on the data.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ fn restore(shop: &Workshop, id: &SnapshotId) -> Result<Acknowledged, Problem> {
         recorded: shop.recorded_sign_state,
         is_foreign: false,
     };
-    let restored = ov_vault::restore(&*shop.disk, &request, &mut |_| {})
+    let restored = ov_vault::restore(&*shop.disk, &request, &mut copying(shop, format!("snapshot {id}")))
         .map_err(|error| of_vault(&format!("restore snapshot {id}"), &error))?;
     let kept =
         restored.kept.map_or_else(String::new, |path| format!("; the data from before is kept at {}", path.display()));

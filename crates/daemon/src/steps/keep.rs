@@ -3,7 +3,7 @@
 use ov_chains::NodeShape;
 use ov_engine::StepCall;
 use ov_types::record::StepFacts;
-use ov_types::{Height, Problem, SnapshotId, Trigger};
+use ov_types::{EventKind, Height, Problem, SnapshotId, Trigger};
 use ov_vault::{About, DataRules, Globs, Method, Snapshot, TakeRequest, VaultError};
 
 use super::{Work, Workshop, state_at};
@@ -89,7 +89,24 @@ pub(crate) fn take(shop: &Workshop, id: SnapshotId, about: About) -> Result<Snap
         about,
         now_ms,
     };
-    ov_vault::take(&*shop.disk, &request, &mut |_| {}).map_err(|error| of_vault(summary, &error))
+    let of = format!("snapshot {}", request.id);
+    ov_vault::take(&*shop.disk, &request, &mut copying(shop, of)).map_err(|error| of_vault(summary, &error))
+}
+
+/// Tells how far copies are, often enough for people.
+pub(crate) fn copying(shop: &Workshop, of: String) -> impl FnMut(ov_vault::Progress) {
+    const EVERY_MS: u64 = 250;
+    let (began, mut told_ms) = (shop.clock.now(), 0);
+    move |progress: ov_vault::Progress| {
+        let passed_ms = shop.clock.now().since_ms(began);
+        let ov_vault::Progress { done, total } = progress;
+        if passed_ms >= told_ms + EVERY_MS {
+            told_ms = passed_ms;
+            let rate = done.saturating_mul(1_000) / passed_ms;
+            let (of, total) = (of.clone(), Some(total));
+            shop.supply.tell.tell(EventKind::Progress { work: ov_types::Work::Copy, of, done, total, rate });
+        }
+    }
 }
 
 /// The height that the data is of: where the old release was last seen, or where it halted since.

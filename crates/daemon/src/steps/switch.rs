@@ -6,7 +6,7 @@ use ov_types::Problem;
 use ov_types::record::StepFacts;
 use ov_vault::{DataRules, RestoreRequest, VaultError};
 
-use super::keep::{data_rules, of_vault};
+use super::keep::{copying, data_rules, of_vault};
 use super::{Work, Workshop, state_at};
 
 const BEFORE: super::hook::Purpose =
@@ -128,7 +128,8 @@ fn make_data_fit(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem>
         recorded,
         is_foreign: false,
     };
-    let restored = ov_vault::restore(&*shop.disk, &request, &mut |_| {}).map_err(|error| fail(&error))?;
+    let restored = ov_vault::restore(&*shop.disk, &request, &mut copying(shop, format!("snapshot {id}")))
+        .map_err(|error| fail(&error))?;
     let kept = restored.kept.map(|path| path.display().to_string()).unwrap_or_default();
     Ok(StepFacts::noted(format!("snapshot {id} was restored; the new release's data is kept at {kept}")))
 }

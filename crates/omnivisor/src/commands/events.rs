@@ -8,7 +8,7 @@ use ov_types::{Event, ExitCode};
 use crate::args::EventsArgs;
 use crate::failure::Failure;
 use crate::feed::{Feed, News};
-use crate::output::{self, Console, Look, Tone};
+use crate::output::{self, Console, Look, Meter, Tone};
 use crate::session::Session;
 
 /// How many past events introduce the new ones, unless told otherwise.
@@ -37,10 +37,13 @@ pub(super) fn events(session: &Session, arguments: &EventsArgs) -> Result<(), Fa
 
 fn follow(session: &Session, newest: Since) -> Result<(), Failure> {
     let feed = Feed::open(session.home.clone(), newest);
+    let meter = Meter::new(&session.console);
     let mut is_lost = false;
     loop {
         match feed.next(LOOK_EVERY) {
-            Some(News::Event(event)) => {
+            Some(News::Progress(event)) if !session.console.json => meter.show(&event.kind),
+            Some(News::Event(event) | News::Progress(event)) => {
+                meter.clear();
                 Console::write(line(session, &event, &session.console.look())?.as_bytes())?;
             }
             Some(News::Lost(failure)) => {

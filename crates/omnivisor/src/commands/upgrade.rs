@@ -16,7 +16,8 @@ pub(super) fn upgrade(session: &Session, command: UpgradeCommand) -> Result<(), 
     match command {
         UpgradeCommand::Prepare { release, from, sha256 } => {
             let wish = NewRelease { name: release.clone(), source: home::source(&from)?, sha256 };
-            let done = match session.ask(|client| client.stage_release(&wish)) {
+            let asked = |session: &Session| session.ask(|client| client.stage_release(&wish));
+            let done = match Wait::while_asked(session, asked) {
                 Err(failure) if failure.exit() == ExitCode::NotRunning => crate::daemon::stage(session, &wish)?,
                 done => done?.message,
             };

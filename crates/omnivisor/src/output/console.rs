@@ -121,6 +121,11 @@ impl Console {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
+    /// How wide the terminal is that talk goes to.
+    pub(crate) fn talk_columns() -> Option<usize> {
+        columns(io::stderr())
+    }
+
     /// Whether a person sits at both ends.
     pub(crate) fn is_interactive() -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -252,7 +252,10 @@ fn draw_events(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 }
 
 fn draw_keys(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    let keys = span(model, Tone::Faint, "q leave   ? help   ↑↓ scroll   Tab units/events");
+    let keys = match &model.progress {
+        Some(progress) => span(model, Tone::Notice, &progress.to_string()),
+        None => span(model, Tone::Faint, "q leave   ? help   ↑↓ scroll   Tab units/events"),
+    };
     frame.render_widget(Paragraph::new(Line::from(keys)), area);
 }
 

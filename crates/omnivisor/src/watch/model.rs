@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use ov_types::Event;
 use ov_types::api::Status;
+use ov_types::{Event, EventKind};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::failure::Failure;
@@ -68,6 +68,8 @@ pub(super) struct Model {
     /// Why the daemon does not answer.
     pub(super) lost: Option<String>,
     pub(super) events: VecDeque<Event>,
+    /// How far something is that takes its time.
+    pub(super) progress: Option<EventKind>,
     pub(super) pane: Pane,
     /// Rows scrolled up from the newest event.
     pub(super) events_back: usize,
@@ -85,6 +87,7 @@ impl Model {
             status,
             lost: None,
             events: VecDeque::new(),
+            progress: None,
             pane: Pane::default(),
             events_back: 0,
             units_down: 0,
@@ -109,7 +112,13 @@ impl Model {
                 Reaction::Draw
             }
             Input::News(News::Connected) => Reaction::Ask,
+            Input::News(News::Progress(event)) => {
+                self.progress = Some(event.kind);
+                Reaction::Draw
+            }
             Input::News(News::Event(event)) => {
+                // Whatever it was about has most likely ended; if not, the next one is there in a moment.
+                self.progress = None;
                 self.events.push_back(event);
                 if self.events.len() > EVENTS_MAX {
                     self.events.pop_front();

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use fakenode::Profile;
 use ov_client::Since;
-use ov_testkit::{Reply, Server, TestNode};
+use ov_testkit::{Reply, Server, TestNode, wait_until};
 use ov_types::api::NewPlan;
 use ov_types::record::Outcome;
-use ov_types::{EventKind, Trigger};
+use ov_types::{EventKind, Trigger, Work};
 
 use super::support::{
     PROGRAM, QUICK, finish, name, names_in, never, refusal, running, wait_for_armed, wait_for_problem, wish,
@@ -108,5 +108,78 @@ fn a_server_that_is_away_is_waited_for() {
     let server = Server::at(port, |question, _| Reply::file(question, program(), "\"1\""));
     wait_for_armed(&node, id);
     assert_eq!(server.asked().len(), 1);
+    finish(node);
+}
+
+#[test]
+fn progress_is_told_to_whoever_listens_and_kept_nowhere() {
+    // The second answer goes on where the first one stopped: what is told rises over both.
+    let half = program().len() / 2;
+    let server = Server::new(move |question, number| match number {
+        0 => Reply::file(question, program(), "\"1\"").cut(half),
+        _ => Reply::file(question, program(), "\"1\""),
+    });
+    let node = running(&[], "");
+    let mut stream = node.client().follow(Since::Newest).unwrap();
+    let prepared = node.omnivisor(&["upgrade", "prepare", "v2", "--json", "--from", &server.url("/v2")]);
+    assert!(prepared.status.success(), "{prepared:?}");
+    let total = program().len() as u64;
+    let mut told = Vec::new();
+    let done = stream.by_ref().map(Result::unwrap).find(|event| {
+        if let EventKind::Progress { work: Work::Download, of, done, total: Some(all), .. } = &event.kind {
+            assert_eq!((of.as_str(), *all), ("release v2", total));
+            told.push(*done);
+        }
+        matches!(event.kind, EventKind::FetchDone { .. })
+    });
+    assert!(done.is_some());
+    assert!(told.is_sorted() && told.iter().any(|done| *done >= half as u64), "{told:?}");
+    let kept = node.client().events(Since::Oldest).unwrap();
+    assert!(!kept.iter().any(|event| event.kind.is_droppable()));
+    assert!(kept.windows(2).all(|pair| pair[0].index < pair[1].index));
+    let lines = String::from_utf8(prepared.stderr).unwrap();
+    let of_programs = lines.lines().filter_map(|line| serde_json::from_str::<EventKind>(line).ok());
+    assert!(of_programs.filter(EventKind::is_droppable).count() > 0, "{lines}");
+    finish(node);
+}
+
+#[test]
+fn what_came_for_nobody_is_gone_with_the_next_daemon() {
+    let server = Server::new(|question, _| Reply::file(question, program(), "\"1\"").stalled(1_000_000));
+    let mut node = running(&[], "");
+    let url = server.url("/v3");
+    let mut person = node.command(&["upgrade", "prepare", "v3", "--from", &url]).spawn().unwrap();
+    let kept = node.path("releases/.fetching-v3/download");
+    wait_until("a part of it to be there", || fs::metadata(&kept).is_ok_and(|it| it.len() >= 1_000_000));
+    node.kill_daemon();
+    let _ = person.wait().unwrap();
+    assert!(kept.exists());
+    node.start();
+    assert!(!node.path("releases/.fetching-v3").exists());
+    finish(node);
+}
+
+#[test]
+fn a_person_who_leaves_ends_the_download_and_the_next_one_goes_on() {
+    let half = program().len() / 2;
+    let server = Server::new(move |question, number| match number {
+        0 => Reply::file(question, program(), "\"1\"").stalled(half),
+        _ => Reply::file(question, program(), "\"1\""),
+    });
+    let node = running(&[], "");
+    let url = server.url("/v2");
+    let mut person = node.command(&["upgrade", "prepare", "v2", "--from", &url]).spawn().unwrap();
+    let kept = node.path("releases/.fetching-v2/download");
+    wait_until("half of it to be there", || fs::metadata(&kept).is_ok_and(|it| it.len() >= half as u64));
+    let beside = node.omnivisor(&["upgrade", "prepare", "v2", "--from", &url]);
+    assert!(String::from_utf8_lossy(&beside.stderr).contains("OV-FET-007"), "{beside:?}");
+    person.kill().unwrap();
+    let _ = person.wait().unwrap();
+    wait_until("the next one to be let", || {
+        let said = node.omnivisor(&["upgrade", "prepare", "v2", "--from", &url]);
+        said.status.success() || !String::from_utf8_lossy(&said.stderr).contains("OV-FET-007")
+    });
+    let from: Vec<_> = server.asked().iter().map(|question| question.header("range").map(str::to_owned)).collect();
+    assert_eq!(from, [None, Some(format!("bytes={half}-"))]);
     finish(node);
 }

@@ -95,6 +95,33 @@ async fn the_id_of_each_piece_is_its_index() {
 }
 
 #[tokio::test]
+async fn progress_has_no_number_of_its_own_and_is_not_kept() {
+    let daemon = Daemon::start().await;
+    let index = daemon.push();
+    let mut reader = Reader::open(&daemon, "/v1/events?follow=true", "").await;
+    reader.until_len(1).await;
+    for done in [1, 2] {
+        let (work, of) = (ov_types::Work::Download, "release v2".to_owned());
+        let kind = ov_types::EventKind::Progress { work, of, done, total: None, rate: 0 };
+        daemon.node.events.tell_progress(kind, ov_types::Moment::default());
+    }
+    // Of the two, the first may have been left out.
+    while reader.events().last().unwrap()["done"] != 2 {
+        assert!(reader.more().await, "the stream ended: {}", reader.text);
+    }
+    let next = daemon.push();
+    while reader.events().last().unwrap()["index"] != next {
+        assert!(reader.more().await, "the stream ended: {}", reader.text);
+    }
+    let told = reader.events();
+    assert!(told.iter().filter(|event| event["event"] == "progress").all(|event| event["index"] == index));
+    assert_eq!(reader.text.matches("id: ").count(), 2, "{}", reader.text);
+    let kept = daemon.ask("GET", "/v1/events?since=0", "").await.json();
+    assert_eq!(indices(kept.as_array().unwrap()), [index, next]);
+    daemon.finish().await;
+}
+
+#[tokio::test]
 async fn newest_means_what_is_yet_to_come() {
     let daemon = Daemon::start().await;
     daemon.push();
