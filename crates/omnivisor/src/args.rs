@@ -9,7 +9,7 @@ mod upgrade;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use ov_types::{ReleaseName, Span, UnitName};
 
 pub(crate) use habit::{wants_json, with_tip, without_help_command};
@@ -130,8 +130,10 @@ pub(crate) enum Command {
     ExitCodes,
 }
 
-/// `omnivisor init`.
+/// `omnivisor init`. A first release has a name and a source; a map may tell either.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("naming").args(["release", "version_map"]).multiple(true)))]
+#[command(group(ArgGroup::new("source").args(["from", "version_map"]).multiple(true)))]
 pub(crate) struct InitArgs {
     /// The family of chains that the node belongs to
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(ov_chains::chains()), default_value = "generic")]
@@ -144,11 +146,15 @@ pub(crate) struct InitArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) program: Option<String>,
     /// Stage a release under this name, and make it the current one
-    #[arg(long, requires = "from", value_name = "NAME")]
+    #[arg(long, requires = "source", value_name = "NAME")]
     pub(crate) release: Option<ReleaseName>,
     /// The program file or folder that becomes the release
-    #[arg(long, requires = "release", value_name = "PATH")]
+    #[arg(long, requires = "naming", value_name = "PATH")]
     pub(crate) from: Option<PathBuf>,
+    /// A map of all releases of the chain: begin with the one that makes the next block, and go on to the others; its
+    /// addresses are followed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) version_map: Option<PathBuf>,
     /// Look after this home natively that Cosmovisor, or the drop-in, looked after; nothing of it is moved or changed
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "release"])]
     pub(crate) from_cosmovisor: Option<PathBuf>,

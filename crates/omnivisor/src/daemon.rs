@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ov_chains::NodeShape;
 use ov_client::Since;
 use ov_daemon::fetch::Tell;
 use ov_daemon::{ConfigurationFile, Ended, RunOptions, offline};
@@ -70,6 +71,11 @@ pub(crate) fn stage(session: &Session, wanted: &NewRelease) -> Result<String, Fa
 /// Stages the first release of a node whose configuration was just written, and makes it the current one.
 pub(crate) fn first_release(home: &Path, release: &ReleaseName, source: &Path) -> Result<(), Failure> {
     offline::first_release(home, None, release, source).map_err(|problem| Failure::new(ExitCode::Failed, problem))
+}
+
+/// Where the release for this machine is, as the text of a plan says.
+pub(crate) fn source_by_plan(shape: NodeShape, release: &ReleaseName, info: &str) -> Result<String, Failure> {
+    offline::source_by_plan(shape, release, info).map_err(|problem| Failure::new(ExitCode::Failed, problem))
 }
 
 /// Looks after the node until told to end.

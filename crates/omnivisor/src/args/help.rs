@@ -27,6 +27,7 @@ Examples:
   omnivisor init --home /srv/node --release v1 --from ./node -- start --home {home}
   omnivisor init --program bin/node --release v1 --from ./unpacked-v1/
   omnivisor init --chain cosmos --home ~/.simapp --release genesis --from ./simd
+  omnivisor init --chain cosmos --home ~/.simapp --program simd --version-map chain.json
   omnivisor init --chain cosmos --from-cosmovisor ~/.simapp -- start --trace";
 
 pub(super) const RUN: &str = "\

@@ -2,11 +2,12 @@
 //!
 //! Nothing that is there already is changed. After a failure the command can be given again.
 
-use std::fmt::Write as _;
+mod map;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use ov_chains::{ConfigError, GENERIC, Init, init_template};
+use ov_chains::{ConfigError, GENERIC, Init, NodeShape, init_template};
 use ov_sys::disk::Kind;
 use ov_sys::{Disk as _, RealDisk, durable};
 use ov_types::{ExitCode, Problem, ReleaseName};
@@ -56,10 +57,10 @@ pub(super) fn init(session: &Session, arguments: &InitArgs) -> Result<(), Failur
         Some(home) => take_over(&home, arguments, &mut made)?,
         None => Init { program: program(arguments, from.as_deref())?, ..wish(arguments, &arguments.chain) },
     };
+    let wish = with_map(wish, arguments)?;
     let text = init_template(&wish);
-    if let Err(problems) = ov_chains::read(&RealDisk, text.as_bytes(), &home, &configuration) {
-        return Err(Failure::configuration(&ConfigError::Wrong { file: configuration, problems }));
-    }
+    let shape = ov_chains::read(&RealDisk, text.as_bytes(), &home, &configuration)
+        .map_err(|problems| Failure::configuration(&ConfigError::Wrong { file: configuration.clone(), problems }))?;
     if arguments.dry_run {
         made.text = Some(text);
         return session.console.result(&made, shown);
@@ -68,23 +69,36 @@ pub(super) fn init(session: &Session, arguments: &InitArgs) -> Result<(), Failur
         .map_err(|error| Failure::file("make the folder", &home, &error))?;
     durable::replace(&RealDisk, &configuration, text.as_bytes(), 0o644)
         .map_err(|error| Failure::file("write", &configuration, &error))?;
-    if let Err(failure) = first_release(session, &home, arguments.release.as_ref(), from.as_deref()) {
-        // So that the command can be given again. If that fails too, the file is there to be looked at.
-        let _ = RealDisk.remove_file(&configuration);
-        return Err(failure);
+    // A home that was looked after has its releases.
+    if arguments.from_cosmovisor.is_none() {
+        made.release =
+            first_release(session, shape, arguments.release.as_ref(), from.as_deref()).inspect_err(|_| {
+                // So that the command can be given again. If that fails too, the file is there to be looked at.
+                let _ = RealDisk.remove_file(&configuration);
+            })?;
     }
     session.console.result(&made, told)
 }
 
+/// Adds a map of all releases, and that its addresses are followed.
+fn with_map(mut wish: Init, arguments: &InitArgs) -> Result<Init, Failure> {
+    let Some(map) = &arguments.version_map else { return Ok(wish) };
+    wish.settings.push(("scout.version-map.path", home::absolute(map)?.into()));
+    wish.settings.push(("fetch.by-plan", true.into()));
+    Ok(wish)
+}
+
 fn first_release(
     session: &Session,
-    home: &Path,
-    release: Option<&ReleaseName>,
+    shape: NodeShape,
+    named: Option<&ReleaseName>,
     from: Option<&Path>,
-) -> Result<(), Failure> {
-    let (Some(release), Some(from)) = (release, from) else { return Ok(()) };
+) -> Result<Option<ReleaseName>, Failure> {
+    let home = shape.layout.home.clone();
+    let Some((release, source)) = map::first(shape, named, from)? else { return Ok(None) };
     session.console.say(Tone::Faint, &format!("staging release {release} …"));
-    crate::daemon::first_release(home, release, from)
+    crate::daemon::first_release(&home, &release, &source)?;
+    Ok(Some(release))
 }
 
 /// What the command line says of the node, but for its program.

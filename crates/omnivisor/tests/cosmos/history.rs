@@ -1,6 +1,7 @@
 //! A node that goes through the history of its chain, release after release, by a map of all of them.
 
 use std::fs;
+use std::path::Path;
 
 use fakenode::Profile;
 use ov_testkit::{TestNode, wait_until};
@@ -64,4 +65,57 @@ fn a_release_that_does_not_halt_is_left_at_its_height() {
     assert!(node.stop().status.success());
     let last: u64 = blocks(&node)[0].strip_prefix("v1@").unwrap().parse().unwrap();
     assert!(last >= due, "it was early: {last}, due {due}");
+}
+
+/// `omnivisor init` of a Cosmos home with this map beside it; what it said.
+fn init_by_map(node: &TestNode, more: &[&str]) -> std::process::Output {
+    let map = node.path("chain.json").display().to_string();
+    let words = ["init", "--chain", "cosmos", "--version-map", &map, "--program", "fakenode"];
+    node.omnivisor(&[&words[..], more].concat())
+}
+
+#[test]
+fn a_new_home_begins_with_the_release_that_makes_the_next_block() {
+    let node = TestNode::bare(Path::new(PROGRAM));
+    write_map(&node, &[("v2", 40), ("v3", 1 << 30)]);
+    let no_source = init_by_map(&node, &[]);
+    assert_eq!(no_source.status.code(), Some(7), "{no_source:?}");
+    let said = String::from_utf8(no_source.stderr).unwrap();
+    assert!(said.contains("OV-CLI-017") && said.contains("does not say where v1 is"), "{said}");
+    assert!(!node.path("omnivisor.toml").exists(), "the command can be given again");
+
+    let first = Profile::new("v1").install_single_file(&node.path("build"), PROGRAM.as_ref()).unwrap();
+    let made = init_by_map(&node, &["--from", first.to_str().unwrap()]);
+    assert!(made.status.success(), "{made:?}");
+    assert_eq!(current(&node), "upgrades/v1");
+    assert_eq!(load(&node).scouts.len(), 3);
+}
+
+#[test]
+fn data_that_is_there_gets_the_release_that_fits_it() {
+    let node = TestNode::bare(Path::new(PROGRAM));
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chains/tests/heights/killed");
+    for database in ["blockstore.db", "state.db"] {
+        fs::create_dir_all(node.path("data").join(database)).unwrap();
+        for file in fs::read_dir(fixture.join(database)).unwrap().flatten() {
+            fs::copy(file.path(), node.path("data").join(database).join(file.file_name())).unwrap();
+        }
+    }
+    let shape = ov_chains::read(
+        &ov_sys::RealDisk,
+        b"chain = \"cosmos\"\n[cosmos]\nprogram = \"fakenode\"\n",
+        node.home(),
+        Path::new("omnivisor.toml"),
+    );
+    let files = shape.unwrap().height_at_rest.unwrap();
+    let height = ov_chains::height_at_rest(&ov_sys::RealDisk, &files).unwrap().unwrap().certain().unwrap().0;
+    write_map(&node, &[("v2", height), ("v3", height + 1), ("v4", height + 2)]);
+    let made = init_by_map(&node, &[]);
+    assert!(made.status.success(), "{made:?}");
+    assert_eq!(current(&node), "upgrades/v3");
+    assert!(is_staged(&node, "v3"), "it was fetched");
+}
+
+fn load(node: &TestNode) -> ov_chains::NodeShape {
+    ov_chains::load(&ov_sys::RealDisk, node.home(), None).unwrap()
 }
