@@ -14,7 +14,7 @@ use ov_types::{EngineSettings, FailurePolicy, KeepMethod, ReleaseName, UnitName}
 
 use crate::plans::PlanRules;
 use crate::reload::Written;
-use crate::secret::Secret;
+use crate::secret::{Secret, shown_address};
 use crate::template::Template;
 
 /// One node.
@@ -62,6 +62,13 @@ pub struct NodeShape {
     pub releases_keep_last: u32,
     /// The settings behind all this, to tell what a reload changed.
     pub written: Written,
+}
+
+impl NodeShape {
+    /// The files in which plans appear, and how they are to be understood.
+    pub fn plan_files(&self) -> impl Iterator<Item = (&Path, &PlanRules)> {
+        self.scouts.iter().filter_map(|scout| Some((scout.path()?, scout.rules())))
+    }
 }
 
 /// Where the things of a node lie. All paths are absolute.
@@ -417,19 +424,101 @@ pub enum Scout {
         /// How it is to be understood.
         rules: PlanRules,
     },
+    /// A service that tells which plan it knows of, if there is one. The node halts by itself for such a plan. That
+    /// nobody answers is no fault: the plan is seen later then, where the node writes it.
+    Asked {
+        /// What it is asked.
+        question: PlanQuestion,
+        /// How often.
+        every_ms: u64,
+        /// How long one answer may take.
+        timeout_ms: u64,
+        /// What such a plan does when the new release cannot be proven.
+        on_failure: FailurePolicy,
+        /// How it is to be understood.
+        rules: PlanRules,
+    },
 }
 
 impl Scout {
-    /// The file that is looked at.
-    pub fn path(&self) -> &Path {
-        let Scout::PlanFile { path, .. } = self;
-        path
+    /// The file that is looked at, if it looks at one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Scout::PlanFile { path, .. } => Some(path),
+            Scout::Asked { .. } => None,
+        }
     }
 
-    /// How it is to be understood.
+    /// How a plan is to be understood.
     pub fn rules(&self) -> &PlanRules {
-        let Scout::PlanFile { rules, .. } = self;
-        rules
+        match self {
+            Scout::PlanFile { rules, .. } | Scout::Asked { rules, .. } => rules,
+        }
+    }
+}
+
+/// How a service is asked for its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanQuestion {
+    /// A web server by `GET`; its answer is JSON.
+    Http {
+        /// Where.
+        url: String,
+        /// Where the plan stands in the answer (RFC 6901): null there is no plan. The places of its parts begin at it.
+        plan: String,
+        /// Its parts.
+        parts: PlanParts<String>,
+        /// The header that says of which height the answer is.
+        height_header: Option<String>,
+    },
+    /// A gRPC service, with an empty message; its answer is one message.
+    Grpc {
+        /// Where.
+        call: GrpcCall,
+        /// The field numbers that lead to the plan. The ones of its parts begin at it.
+        plan: Vec<u32>,
+        /// Its parts.
+        parts: PlanParts<Vec<u32>>,
+        /// The metadata that says of which height the answer is.
+        height_header: Option<String>,
+    },
+}
+
+impl PlanQuestion {
+    /// Whom it asks, as it may be shown.
+    pub fn shown(&self) -> String {
+        match self {
+            PlanQuestion::Http { url, .. } => shown_address(url),
+            PlanQuestion::Grpc { call, .. } => call.shown(),
+        }
+    }
+}
+
+/// Where the parts of a plan stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanParts<Place> {
+    /// Its name.
+    pub name: Place,
+    /// The first height that needs the new release.
+    pub height: Place,
+    /// What it says besides.
+    pub info: Place,
+}
+
+/// One gRPC method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrpcCall {
+    /// `host:port`; over TLS behind `https://`, and in the clear without or behind `http://`.
+    pub address: String,
+    /// `/package.Service/Method`.
+    pub method: String,
+}
+
+impl GrpcCall {
+    /// Whom it asks, as it may be shown.
+    pub fn shown(&self) -> String {
+        let host = self.address.rsplit_once('@').map_or(self.address.as_str(), |(_, host)| host);
+        if self.address.contains("://") { shown_address(&self.address) } else { host.to_owned() }
     }
 }
 

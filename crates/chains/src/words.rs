@@ -25,8 +25,9 @@ pub const RESOURCES: [&str; 16] = [
 ];
 
 /// What a webhook can be told, by [`ov_types::EventKind::notification`].
-pub const NOTIFICATIONS: [&str; 14] = [
+pub const NOTIFICATIONS: [&str; 15] = [
     "upgrade-discovered",
+    "upgrade-moved",
     "upgrade-blocked",
     "upgrade-armed",
     "upgrade-started",

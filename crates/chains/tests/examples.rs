@@ -107,7 +107,7 @@ fn a_node_of_the_cosmos_sdk_needs_its_program_and_may_have_more() {
     let args: Vec<String> = main.launch.args.iter().map(ToString::to_string).collect();
     assert_eq!(args, ["start", "--minimum-gas-prices", "0.01stake", "--home", "/home/node"]);
     assert_eq!(node.engine.units[&unit("main")].stop.grace_ms, 180_000);
-    assert_eq!((node.units.len(), node.scouts.len(), node.webhooks.len()), (2, 2, 1));
+    assert_eq!((node.units.len(), node.scouts.len(), node.webhooks.len()), (2, 3, 1));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod jobs;
 mod last_words;
 mod requests;
 mod senses;
+mod services;
 mod status;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ov_chains::NodeShape;
+use ov_chains::shape::Scout;
 use ov_engine::{Found, Input, Order, UnitReport};
 use ov_release::fetch::Cancel;
 use ov_supervise::ShimEvent;
@@ -31,6 +33,7 @@ use crate::live::Live;
 use crate::probe::LogMark;
 use crate::request::{NodeHandle, Reply, Request};
 use crate::scout::Looked;
+use crate::scout::service::{Answered, Heard};
 use crate::source::ShapeSource;
 use crate::systemd::ServiceManager;
 use crate::units::{Command, Discovered, Ground, Said, UnitTask, Watchers, discover, may_run};
@@ -56,6 +59,10 @@ pub(crate) enum Message {
     Tell(EventKind),
     /// All scouts were asked; whether the engine waits for that.
     Looked(Looked, bool),
+    /// A service said which plan it knows of.
+    Answered(Arc<Scout>, Answered),
+    /// What a service said is understood; by its address.
+    Heard(String, Heard),
     /// Work on the data is over.
     JobDone(Reply<Acknowledged>, Result<Acknowledged, Refusal>),
     /// This program file takes the daemon's place.
@@ -125,6 +132,7 @@ pub(crate) struct Keeper {
     live: watch::Sender<Live>,
     steps: BTreeMap<PlanId, StepTask>,
     height_task: Option<JoinHandle<()>>,
+    services: services::Services,
     messages: mpsc::Sender<Message>,
     job: Option<jobs::Job>,
     watch: Watch,
@@ -169,6 +177,7 @@ impl Keeper {
             live: watch::Sender::new(Live::default()),
             steps: BTreeMap::new(),
             height_task: None,
+            services: services::Services::default(),
             messages,
             job: None,
             watch,
@@ -314,6 +323,11 @@ impl Keeper {
                 Ok(())
             }
             Message::Looked(looked, consulted) => self.take_looked(looked, consulted),
+            Message::Answered(scout, answered) => {
+                self.understand(scout, answered);
+                Ok(())
+            }
+            Message::Heard(address, heard) => self.take_heard(address, heard),
             Message::JobDone(reply, answer) => self.finish_job(reply, answer),
             Message::Replace(program) => {
                 self.end = Some(End::Replaced(program));
@@ -437,7 +451,7 @@ impl Keeper {
             return self.reload().map(drop);
         }
         self.look_at_files()?;
-        if self.shape.scouts.iter().any(|scout| scout.path() == path) {
+        if self.shape.plan_files().any(|(file, _)| file == path) {
             self.look_for_plans(false);
         }
         Ok(())
@@ -526,7 +540,7 @@ fn left_units(disk: &dyn Disk, shape: &NodeShape) -> Vec<UnitName> {
 /// The files whose changes matter at once.
 fn watched_files(shape: &NodeShape) -> Vec<PathBuf> {
     let suspends = shape.units.values().flat_map(|unit| [unit.suspend_file.clone(), unit.only_when.clone()]).flatten();
-    let scouts = shape.scouts.iter().map(|scout| scout.path().to_owned());
+    let scouts = shape.plan_files().map(|(path, _)| path.to_owned());
     shape.layout.config.clone().into_iter().chain(suspends).chain(scouts).collect()
 }
 

@@ -4,11 +4,13 @@
 //! operator can read. Nothing here decides what an answer leads to, remembers earlier answers (only how far a log was
 //! read), or changes anything. What is downloaded or printed is bounded; an address is never shown whole.
 
+pub(crate) mod grpc;
 mod height;
-mod http;
+pub(crate) mod http;
 mod last_words;
 mod log_line;
 mod program;
+pub(crate) mod protobuf;
 mod value;
 mod version;
 
@@ -169,7 +171,10 @@ async fn connect(address: &str) -> Result<String, String> {
 }
 
 /// The answer, or that there was none in time.
-async fn bounded<T>(timeout: Duration, asking: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub(crate) async fn bounded<T>(
+    timeout: Duration,
+    asking: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
     let late = |_| Err(format!("no answer within {}", span(timeout)));
     tokio::time::timeout(timeout, asking).await.unwrap_or_else(late)
 }

@@ -137,7 +137,9 @@ impl Wanted {
         // wait for that height. A node that halts may do so before anybody saw it there.
         let was = call.facts.height.or(live.height.map(|(height, _)| height));
         let from = match call.plan.trigger {
-            Trigger::Height { height } => Some(was.map_or(height, |was| was.min(height))),
+            Trigger::Height { height } | Trigger::AwaitHalt { height } => {
+                Some(was.map_or(height, |was| was.min(height)))
+            }
             Trigger::Halt { height } => Some(height),
             Trigger::Time { .. } | Trigger::Now => was,
         };

@@ -5,6 +5,7 @@
 //! a plan was handled before is the caller's to know.
 
 mod evidence;
+pub mod service;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -63,8 +64,19 @@ pub struct Known {
     pub is_settled: bool,
     /// How main is.
     pub main: MainSeen,
-    /// Where plans came from that are not over.
-    pub origins: Vec<Origin>,
+    /// Where plans are named that are not over.
+    pub named: Vec<Named>,
+}
+
+/// A plan that is not over, and a place where it is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// That place.
+    pub origin: Origin,
+    /// The release to go to.
+    pub release: ReleaseName,
+    /// The height at which it is due by what is said there.
+    pub height: Option<Height>,
 }
 
 impl Known {
@@ -134,8 +146,9 @@ pub fn writing(disk: &dyn Disk, path: &Path) -> Option<Writing> {
 pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
     let known = &Known { at_rest: evidence::at_rest(disk, shape, known), ..known.clone() };
     let mut looked = Looked { at_rest: known.at_rest, ..Looked::default() };
+    let known_origins = || known.named.iter().map(|named| &named.origin);
     for scout in &shape.scouts {
-        let Scout::PlanFile { path, on_failure, rules } = scout;
+        let Scout::PlanFile { path, on_failure, rules } = scout else { continue };
         let mut writing = writing(disk, path);
         match look_ahead(disk, shape, path, rules, known) {
             Sighting::Found(plans, unusable) => {
@@ -165,11 +178,11 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
                     let why = format!("in the plan file {}, {why}", path.display());
                     looked.remarks.insert(why.clone(), why);
                 }
-                let gone = known.origins.iter().filter(|known| is_of(known, path) && !origins.contains(known));
+                let gone = known_origins().filter(|known| is_of(known, path) && !origins.contains(known));
                 looked.inputs.extend(gone.cloned().map(Input::PlanGone));
             }
             Sighting::Absent => {
-                let all = known.origins.iter().filter(|known| is_of(known, path)).cloned();
+                let all = known_origins().filter(|known| is_of(known, path)).cloned();
                 let own = Origin::File { path: path.display().to_string() };
                 looked.inputs.extend(all.filter(|known| *known != own).chain([own.clone()]).map(Input::PlanGone));
             }
@@ -297,9 +310,14 @@ fn list(entries: &[Value], names: PlanNames) -> (Vec<Candidate>, Vec<String>) {
 }
 
 fn candidate(fields: &Map<String, Value>, names: PlanNames) -> Result<Candidate, String> {
-    let name = fields.get("name").and_then(Value::as_str).ok_or("it has no `name`")?;
+    candidate_of([fields.get("name"), fields.get("height"), fields.get("info")], names)
+}
+
+/// A plan of which these are the name, the height and the info.
+fn candidate_of([name, height, info]: [Option<&Value>; 3], names: PlanNames) -> Result<Candidate, String> {
+    let name = name.and_then(Value::as_str).ok_or("it has no `name`")?;
     let release = names.release(name)?;
-    let height = match fields.get("height") {
+    let height = match height {
         Some(Value::Number(number)) => number.as_u64(),
         // Some encoders write 64-bit numbers as text.
         Some(Value::String(text)) => text.parse().ok(),
@@ -307,7 +325,7 @@ fn candidate(fields: &Map<String, Value>, names: PlanNames) -> Result<Candidate,
         None => return Err("it has no `height`".to_owned()),
     };
     let height = height.filter(|height| *height > 0).ok_or("its `height` is not a block height")?;
-    let info = match fields.get("info") {
+    let info = match info {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.clone()),
         Some(other) => Some(other.to_string()),

@@ -4,10 +4,11 @@
 //! left in the journal. [`carry_out`] is the only caller, in the daemon, in the simulator and in the step matrix.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ov_chains::NodeShape;
+use ov_chains::plans::PlanRules;
 use ov_engine::{Entry, Ledger, Phase, StepCall};
 use ov_release::fetch::Cancel;
 use ov_sys::{Clock, Disk};
@@ -128,16 +129,16 @@ impl Workshop {
 
     /// The name of the plan that leads to a release, as it was written where it was learned.
     pub(crate) fn name_as_written(&self, release: &ReleaseName) -> String {
-        let written = |scout: &ov_chains::shape::Scout| {
-            let bytes = self.disk.read(scout.path(), crate::scout::PLAN_BYTES_MAX).ok()?;
-            scout.rules().names.written(release, &bytes)
+        let written = |(path, rules): (&Path, &PlanRules)| {
+            let bytes = self.disk.read(path, crate::scout::PLAN_BYTES_MAX).ok()?;
+            rules.names.written(release, &bytes)
         };
-        self.shape.scouts.iter().find_map(written).unwrap_or_else(|| release.to_string())
+        self.shape.plan_files().find_map(written).unwrap_or_else(|| release.to_string())
     }
 
     /// What the files of plans say besides of the one that leads to a release.
     pub(crate) fn info_as_written(&self, release: &ReleaseName) -> Option<String> {
-        self.shape.scouts.iter().find_map(|scout| match crate::scout::look(&*self.disk, scout.path(), scout.rules()) {
+        self.shape.plan_files().find_map(|(path, rules)| match crate::scout::look(&*self.disk, path, rules) {
             Sighting::Found(plans, _) => plans.into_iter().find(|plan| plan.release == *release)?.info,
             Sighting::Absent | Sighting::NotYet(_) | Sighting::Unusable(_) => None,
         })

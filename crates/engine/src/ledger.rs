@@ -6,8 +6,8 @@ use std::fmt;
 
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{
-    Direction, ExitStatus, FailurePolicy, Height, Moment, ParkReason, Plan, PlanId, Problem, Record, RunId, Step,
-    UnitName,
+    Direction, ExitStatus, FailurePolicy, Height, Moment, Origin, ParkReason, Plan, PlanId, Problem, Record, RunId,
+    Step, Trigger, UnitName,
 };
 
 /// Upgrades that are over and still remembered. Older ones are in the journal's older segments.
@@ -60,8 +60,10 @@ pub enum Phase {
 /// A plan and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The plan.
+    /// The plan. Its trigger is the one that counts of all that are named.
     pub plan: Plan,
+    /// Where it is named, and when it is due by what is said there.
+    pub named: BTreeMap<Origin, Trigger>,
     /// Its steps, in order.
     pub steps: Vec<Step>,
     /// How far it is.
@@ -80,6 +82,13 @@ impl Entry {
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// The trigger that counts; of equals that of the place where it was learned.
+    fn governing(&self) -> Trigger {
+        let own = self.named.get(&self.plan.origin);
+        let all = self.named.values().chain(own);
+        all.max_by_key(|trigger| trigger.rank()).copied().unwrap_or(self.plan.trigger)
     }
 
     /// Whether its trigger was reached and it is not over: no other upgrade may be in this part.
@@ -308,6 +317,9 @@ impl Ledger {
                 self.height = height.or(self.height);
                 self.last_end = Some(LastEnd { at: *at, status: *status, height: *height, boot: self.boot.clone() });
             }
+            Record::PlanNamed { plan, origin, trigger, info, .. } => {
+                self.name(*plan, origin, *trigger, info.as_ref())?;
+            }
             Record::StepStarted { .. }
             | Record::StepDone { .. }
             | Record::StepFailed { .. }
@@ -351,6 +363,7 @@ impl Ledger {
         let phase = Phase::Forward { step: first, attempt: 0, problem: None };
         let entry = Entry {
             plan: plan.clone(),
+            named: BTreeMap::from([(plan.origin.clone(), plan.trigger)]),
             steps: steps.to_vec(),
             phase,
             facts: facts.clone(),
@@ -359,6 +372,25 @@ impl Ledger {
             ended: None,
         };
         self.entries.insert(plan.id, entry);
+        Ok(())
+    }
+
+    fn name(
+        &mut self,
+        plan: PlanId,
+        origin: &Origin,
+        trigger: Option<Trigger>,
+        info: Option<&String>,
+    ) -> Result<(), IllegalRecord> {
+        let Some(entry) = self.entries.get_mut(&plan).filter(|entry| !entry.is_over()) else {
+            return Err(IllegalRecord { why: format!("plan {plan} is named, and there is none") });
+        };
+        match trigger {
+            Some(trigger) => drop(entry.named.insert(origin.clone(), trigger)),
+            None => drop(entry.named.remove(origin)),
+        }
+        entry.plan.trigger = entry.governing();
+        entry.plan.info = info.cloned().or(entry.plan.info.take());
         Ok(())
     }
 

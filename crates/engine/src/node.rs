@@ -32,12 +32,8 @@ pub(crate) struct Active {
     pub(crate) retry_at_ms: Option<u64>,
     /// How often main ended by itself while it was being proven.
     exits: u32,
-    /// It is due, whatever its trigger: a person said so, or the node halted for it.
-    pub(crate) due: bool,
-    /// A person said so, who sees what is under way.
+    /// It is due, whatever its trigger: a person said so, who sees what is under way.
     pub(crate) is_applied: bool,
-    /// The node halted for it: the old release is not launched again.
-    halted: bool,
 }
 
 /// How far a pause is.

@@ -120,8 +120,7 @@ impl Node {
         if !self.main_may_be_upgraded() {
             return refuse("main is kept down by a person", "`omnivisor unit start main` first");
         }
-        let active = self.active.entry(id).or_default();
-        (active.due, active.is_applied) = (true, true);
+        self.active.entry(id).or_default().is_applied = true;
         Ok(id)
     }
 

@@ -2,7 +2,7 @@
 //! history only.
 
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{Direction, Moment, PlanId, Problem, Record, Step};
+use ov_types::{Direction, Moment, Origin, PlanId, Problem, Record, Step, Trigger};
 
 use crate::ledger::{Entry, Failing, Ledger, Phase};
 
@@ -53,7 +53,9 @@ fn daemon_started(boot: &str, at: Moment) -> Record {
 fn restate_entry(entry: &Entry, records: &mut Vec<Record>) {
     let walk = Walk { entry, at: entry.added, plan: entry.plan.id };
     let (plan, steps, facts) = (entry.plan.clone(), entry.steps.clone(), entry.facts.clone());
-    records.push(Record::PlanAdded { at: entry.added, plan, steps, facts });
+    let (origin, at) = (plan.origin.clone(), entry.added);
+    records.push(Record::PlanAdded { at, plan, steps, facts });
+    walk.to_names(&origin, records);
     walk.to_phase(&entry.phase, records);
 }
 
@@ -64,6 +66,20 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Where it is named, which by its addition is `learned` alone.
+    fn to_names(&self, learned: &Origin, records: &mut Vec<Record>) {
+        let (at, plan) = (self.at, self.plan);
+        let said =
+            |origin: &Origin, trigger| Record::PlanNamed { at, plan, origin: origin.clone(), trigger, info: None };
+        let as_added =
+            |(origin, trigger): &(&Origin, &Trigger)| *origin == learned && **trigger == self.entry.plan.trigger;
+        let named = self.entry.named.iter();
+        records.extend(named.filter(|it| !as_added(it)).map(|(origin, trigger)| said(origin, Some(*trigger))));
+        if !self.entry.named.contains_key(learned) {
+            records.push(said(learned, None));
+        }
+    }
+
     fn to_phase(&self, phase: &Phase, records: &mut Vec<Record>) {
         match phase {
             Phase::Forward { step, attempt, problem } => {

@@ -25,9 +25,9 @@ pub(crate) enum News {
     /// The daemon answers (again).
     Connected,
     /// Something happened.
-    Event(Event),
+    Event(Box<Event>),
     /// Something is further than before: no loss if it is not taken.
-    Progress(Event),
+    Progress(Box<Event>),
     /// The daemon cannot be reached; it is tried again. Told once until it answers.
     Lost(Failure),
 }
@@ -77,7 +77,7 @@ fn forward(home: &Path, mut since: Since, tell: &dyn Fn(News) -> bool) {
                     match item {
                         Ok(event) => {
                             since = Since::After(event.index);
-                            let is_progress = event.kind.is_droppable();
+                            let (is_progress, event) = (event.kind.is_droppable(), Box::new(event));
                             if !tell(if is_progress { News::Progress(event) } else { News::Event(event) }) {
                                 return;
                             }

@@ -14,12 +14,14 @@
 
 mod mount;
 mod node;
+mod plan_service;
 mod processes;
 mod server;
 mod terminal;
 
 pub use mount::Mount;
 pub use node::{DaemonExit, TestNode};
+pub use plan_service::{PlanService, Says};
 pub use processes::{children_of, is_alive, marked_processes, start_ticks};
 pub use server::{Question, Reply, Server};
 pub use terminal::Terminal;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Outcome;
 use crate::{
-    ExitStatus, FailurePolicy, Finding, Height, ParkReason, Plan, PlanId, Problem, Record, ReleaseName, RunId,
+    ExitStatus, FailurePolicy, Finding, Height, Origin, ParkReason, Plan, PlanId, Problem, Record, ReleaseName, RunId,
     Severity, SnapshotId, Step, Trigger, UnitName, UnitState,
 };
 
@@ -137,6 +137,9 @@ pub enum PlanPhase {
 pub struct PlanStatus {
     /// The plan.
     pub plan: Plan,
+    /// Where else it is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Origin>,
     /// How far it is.
     pub phase: PlanPhase,
     /// Its steps, in order.

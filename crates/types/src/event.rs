@@ -228,6 +228,11 @@ pub enum EventKind {
         /// The plan.
         plan: Plan,
     },
+    /// A plan is due at another moment than it was.
+    PlanMoved {
+        /// The plan.
+        plan: Plan,
+    },
     /// A plan cannot be prepared at present.
     PlanBlocked {
         /// Which plan.
@@ -343,6 +348,7 @@ impl EventKind {
     pub fn notification(&self) -> Option<&'static str> {
         Some(match self {
             EventKind::PlanAdded { .. } => "upgrade-discovered",
+            EventKind::PlanMoved { .. } => "upgrade-moved",
             EventKind::PlanBlocked { .. } => "upgrade-blocked",
             EventKind::UpgradeArmed { .. } => "upgrade-armed",
             EventKind::UpgradeStarted { .. } => "upgrade-started",
@@ -381,8 +387,8 @@ impl EventKind {
             None if self.is_trouble() => Importance::Trouble,
             None => Importance::Routine,
             Some(
-                "upgrade-discovered" | "upgrade-armed" | "upgrade-started" | "upgrade-committed" | "upgrade-withdrawn"
-                | "upgrade-superseded",
+                "upgrade-discovered" | "upgrade-moved" | "upgrade-armed" | "upgrade-started" | "upgrade-committed"
+                | "upgrade-withdrawn" | "upgrade-superseded",
             ) => Importance::Notice,
             Some(_) => Importance::Alarm,
         }

@@ -22,6 +22,7 @@ pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         | EventKind::FetchDone { .. }
         | EventKind::Progress { .. } => write_node(kind, f),
         EventKind::PlanAdded { .. }
+        | EventKind::PlanMoved { .. }
         | EventKind::PlanBlocked { .. }
         | EventKind::StepStarted { .. }
         | EventKind::StepDone { .. }
@@ -158,6 +159,7 @@ fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         EventKind::PlanAdded { plan } => {
             write!(f, "plan {}: go to {} {} (learned from {})", plan.id, plan.release, plan.trigger, plan.origin)
         }
+        EventKind::PlanMoved { plan } => write!(f, "plan {} to {} now starts {}", plan.id, plan.release, plan.trigger),
         EventKind::PlanBlocked { plan, problem } => write!(f, "plan {plan} waits: it failed to {problem}"),
         EventKind::StepStarted { plan, step, direction, attempt } => {
             let verb = if *direction == Direction::Forward { "begins" } else { "is being undone" };

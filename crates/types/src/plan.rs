@@ -29,14 +29,32 @@ pub enum Trigger {
         /// That height.
         height: Height,
     },
+    /// The node will stop itself at this height: due when it did, and never a reason to stop it. What it writes down
+    /// at its halt the new release may need.
+    AwaitHalt {
+        /// That height.
+        height: Height,
+    },
 }
 
 impl Trigger {
     /// The height that the new release has to pass, if the trigger names one.
     pub fn height(&self) -> Option<Height> {
         match self {
-            Trigger::Height { height } | Trigger::Halt { height } => Some(*height),
+            Trigger::Height { height } | Trigger::Halt { height } | Trigger::AwaitHalt { height } => Some(*height),
             Trigger::Now | Trigger::Time { .. } => None,
+        }
+    }
+
+    /// Which of several triggers of one plan counts, the greatest: that the node halted is a fact, a time is a person's
+    /// word, and whoever knows that the node halts by itself knows better than who would stop it at a height.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Trigger::Halt { .. } => 4,
+            Trigger::Now => 3,
+            Trigger::Time { .. } => 2,
+            Trigger::AwaitHalt { .. } => 1,
+            Trigger::Height { .. } => 0,
         }
     }
 }
@@ -47,7 +65,9 @@ impl fmt::Display for Trigger {
             Trigger::Now => f.write_str("at once"),
             Trigger::Time { wall_ms } => write!(f, "at {}", crate::utc(*wall_ms)),
             Trigger::Height { height } => write!(f, "at height {height}"),
-            Trigger::Halt { height } => write!(f, "when the node halts at height {height}"),
+            Trigger::Halt { height } | Trigger::AwaitHalt { height } => {
+                write!(f, "when the node halts at height {height}")
+            }
         }
     }
 }
@@ -76,6 +96,13 @@ pub enum Origin {
         /// That file.
         path: String,
     },
+    /// A service that is asked.
+    Service {
+        /// Where.
+        address: String,
+        /// What it calls the plan: another one of the same service is another plan.
+        name: String,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -83,6 +110,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Person => f.write_str("a person"),
             Origin::File { path } => write!(f, "file {path}"),
+            Origin::Service { address, .. } => write!(f, "the service at {address}"),
         }
     }
 }
@@ -122,11 +150,4 @@ pub struct Plan {
 
 fn yes() -> bool {
     true
-}
-
-impl Plan {
-    /// Whether two plans ask for the same thing, however often they are learned.
-    pub fn same_wish(&self, other: &Plan) -> bool {
-        self.release == other.release && self.trigger == other.trigger && self.origin == other.origin
-    }
 }

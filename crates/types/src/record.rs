@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Direction, ExitStatus, Height, Moment, ParkReason, Plan, PlanId, Problem, ReleaseName, RunId, SnapshotId, Step,
-    UnitName,
+    Direction, ExitStatus, Height, Moment, Origin, ParkReason, Plan, PlanId, Problem, ReleaseName, RunId, SnapshotId,
+    Step, Trigger, UnitName,
 };
 
 /// What is known of an upgrade that its later steps, or their undoing, need: mostly what earlier steps found out.
@@ -67,6 +67,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "kind")]
+#[expect(clippy::large_enum_variant, reason = "no more than a handful lives at a time, and a plan is the rarest")]
 pub enum Record {
     /// A daemon took over the node.
     DaemonStarted {
@@ -88,6 +89,20 @@ pub enum Record {
         /// What its steps found out before the journal segment that restates it; empty for a new plan.
         #[serde(default)]
         facts: StepFacts,
+    },
+    /// A plan is named in another place too, in another way than before, or there no more.
+    PlanNamed {
+        /// When.
+        at: Moment,
+        /// The plan.
+        plan: PlanId,
+        /// Where.
+        origin: Origin,
+        /// When it is due by what is said there; `None` when it is gone from there.
+        trigger: Option<Trigger>,
+        /// What is said there besides, if it takes the place of what was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        info: Option<String>,
     },
     /// A step begins (again).
     StepStarted {
@@ -266,6 +281,7 @@ impl Record {
         match self {
             Record::DaemonStarted { at, .. }
             | Record::PlanAdded { at, .. }
+            | Record::PlanNamed { at, .. }
             | Record::StepStarted { at, .. }
             | Record::StepDone { at, .. }
             | Record::StepFailed { at, .. }
@@ -290,7 +306,8 @@ impl Record {
     pub fn plan(&self) -> Option<PlanId> {
         match self {
             Record::PlanAdded { plan, .. } => Some(plan.id),
-            Record::StepStarted { plan, .. }
+            Record::PlanNamed { plan, .. }
+            | Record::StepStarted { plan, .. }
             | Record::StepDone { plan, .. }
             | Record::StepFailed { plan, .. }
             | Record::Armed { plan, .. }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ov_types::RestartPolicy;
 
+use super::duration::GoDuration;
 use super::read::Environment;
 
 /// Choices beyond the original.
@@ -17,6 +18,8 @@ pub struct Extras {
     pub exit_codes: ExitCodes,
     /// Where our own lines go.
     pub log_to: LogTo,
+    /// How often the node is asked which upgrade is planned.
+    pub ask_every: GoDuration,
 }
 
 /// Where our own lines go.
@@ -43,13 +46,22 @@ pub enum ExitCodes {
 
 impl Default for Extras {
     fn default() -> Self {
-        Self { restart: RestartPolicy::Never, exit_codes: ExitCodes::Original, log_to: LogTo::Stdout }
+        Self {
+            restart: RestartPolicy::Never,
+            exit_codes: ExitCodes::Original,
+            log_to: LogTo::Stdout,
+            ask_every: ASK_EVERY,
+        }
     }
 }
+
+/// A plan is decided on days ahead.
+const ASK_EVERY: GoDuration = GoDuration::from_ms(10_000);
 
 const RESTART: &str = "OMNIVISOR_RESTART";
 const EXIT_CODES: &str = "OMNIVISOR_EXIT_CODES";
 const LOG_TO: &str = "OMNIVISOR_LOG_TO";
+const ASK_INTERVAL: &str = "OMNIVISOR_ASK_INTERVAL";
 
 /// Reads the variables, and tells what is wrong with them.
 pub fn extras(environment: Environment<'_>) -> (Extras, Vec<String>) {
@@ -71,6 +83,7 @@ pub fn extras(environment: Environment<'_>) -> (Extras, Vec<String>) {
         restart: restart.unwrap_or(default.restart),
         exit_codes: exit_codes.unwrap_or(default.exit_codes),
         log_to: log_to(environment, &mut problems),
+        ask_every: ask_every(environment, &mut problems),
     };
     (extras, problems)
 }
@@ -83,6 +96,18 @@ fn log_to(environment: Environment<'_>, problems: &mut Vec<String>) -> LogTo {
         other => {
             problems.push(format!("{LOG_TO} must be stdout, stderr, or the absolute path of a file, got {other:?}"));
             LogTo::Stdout
+        }
+    }
+}
+
+fn ask_every(environment: Environment<'_>, problems: &mut Vec<String>) -> GoDuration {
+    let text = environment(ASK_INTERVAL).unwrap_or_default();
+    match text.parse::<GoDuration>() {
+        _ if text.is_empty() => ASK_EVERY,
+        Ok(every) if every.ms() > 0 => every,
+        _ => {
+            problems.push(format!("{ASK_INTERVAL} must be a length of time above 0, such as 10s, got {text:?}"));
+            ASK_EVERY
         }
     }
 }
@@ -115,21 +140,24 @@ mod tests {
         assert_eq!(read(&[]), (Extras::default(), Vec::new()));
         assert_eq!(read(&[(RESTART, ""), (EXIT_CODES, "")]), (Extras::default(), Vec::new()));
         let log_to = LogTo::File(PathBuf::from("/var/log/c"));
-        let set = Extras { restart: RestartPolicy::OnFailure, exit_codes: ExitCodes::Truthful, log_to };
-        let given = [(RESTART, "on-failure"), (EXIT_CODES, "truthful"), (LOG_TO, "/var/log/c")];
+        let ask_every = GoDuration::from_ms(300);
+        let set = Extras { restart: RestartPolicy::OnFailure, exit_codes: ExitCodes::Truthful, log_to, ask_every };
+        let given =
+            [(RESTART, "on-failure"), (EXIT_CODES, "truthful"), (LOG_TO, "/var/log/c"), (ASK_INTERVAL, "300ms")];
         assert_eq!(read(&given), (set, Vec::new()));
         assert_eq!(read(&[(LOG_TO, "stderr")]).0.log_to, LogTo::Stderr);
     }
 
     #[test]
     fn all_wrong_words_are_told_with_the_right_ones() {
-        let (_, problems) = read(&[(RESTART, "sometimes"), (EXIT_CODES, "yes"), (LOG_TO, "x")]);
+        let (_, problems) = read(&[(RESTART, "sometimes"), (EXIT_CODES, "yes"), (LOG_TO, "x"), (ASK_INTERVAL, "0s")]);
         assert_eq!(
             problems,
             [
                 "OMNIVISOR_RESTART must be one of never, on-failure, always, got \"sometimes\"",
                 "OMNIVISOR_EXIT_CODES must be one of original, truthful, got \"yes\"",
                 "OMNIVISOR_LOG_TO must be stdout, stderr, or the absolute path of a file, got \"x\"",
+                "OMNIVISOR_ASK_INTERVAL must be a length of time above 0, such as 10s, got \"0s\"",
             ]
         );
     }

@@ -19,6 +19,7 @@ mod native;
 mod node_config;
 mod plan;
 mod read;
+mod services;
 mod settings;
 mod shape;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub(crate) use native::{defaults, finish};
 pub use node_config::{NodeConfig, NodeLaunch, node_config};
 pub use plan::{InvalidPlan, PlanInfo, Schedule};
 pub use read::{Environment, Reading, from_environment, from_file};
+pub use services::{Services, plan_question, services};
 pub use settings::Settings;
 pub use shape::shape;
 pub use time_format::TimeFormat;

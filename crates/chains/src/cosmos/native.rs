@@ -12,7 +12,8 @@ use super::arguments::{flag_value, skip_heights};
 use super::current::APPLIED_FILE;
 use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch};
-use super::shape::{KEY_IDENTITY, has_key, height_files, node_config_of, plan_rules, pre_upgrade_codes, signer};
+use super::services::GRPC_DEFAULT;
+use super::shape::{KEY_IDENTITY, asked, has_key, height_files, node_config_of, plan_rules, pre_upgrade_codes, signer};
 use crate::family::{Defaults, Scene, Wrong};
 use crate::generic::{Cosmos, Key};
 use crate::plans::PlanWriters;
@@ -61,6 +62,18 @@ pub(crate) fn defaults(scene: &Scene<'_>) -> Defaults {
 
 /// The node's own home and configuration.
 fn node_of(scene: &Scene<'_>, program: &str, arguments: &[String]) -> (PathBuf, NodeConfig) {
+    with_node(scene, program, arguments, |node, node_home| {
+        (node_home.to_owned(), node_config_of(scene.disk, node_home, node))
+    })
+}
+
+/// What the node is launched with, and its own home.
+fn with_node<T>(
+    scene: &Scene<'_>,
+    program: &str,
+    arguments: &[String],
+    look: impl FnOnce(NodeLaunch<'_>, &Path) -> T,
+) -> T {
     let main = scene.file.unit.get("main");
     let inherits = main.is_none_or(|main| main.inherit_env);
     let environment = |name: &str| {
@@ -69,8 +82,7 @@ fn node_of(scene: &Scene<'_>, program: &str, arguments: &[String]) -> (PathBuf, 
     };
     let node = NodeLaunch { program, arguments, environment: &environment };
     let node_home = node.home().map_or_else(|| scene.home.to_owned(), |home| scene.home.join(home));
-    let config = node_config_of(scene.disk, &node_home, node);
-    (node_home, config)
+    look(node, &node_home)
 }
 
 /// Adds what no key can say: the first release's place, the copy of an applied plan, how the family writes plans and
@@ -92,10 +104,17 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     };
     let skipped = skip_heights(&arguments);
     for scout in &mut shape.scouts {
-        let Scout::PlanFile { rules, .. } = scout;
+        let Scout::PlanFile { rules, .. } = scout else { continue };
         let writers = if rules.writers.are_many() { rules.writers } else { PlanWriters::NodeOrPeople };
-        *rules = plan_rules(section.lower_names, writers, skipped.clone(), PLANS_EVERY_MS);
+        *rules = plan_rules(section.lower_names, writers, skipped.clone(), Some(PLANS_EVERY_MS));
     }
+    let told = section.grpc_address.as_deref().unwrap_or(GRPC_DEFAULT);
+    let rules = (plan_rules(section.lower_names, PlanWriters::Node, skipped, None), shape.on_failure);
+    let asking = (told, section.ask_every.ms());
+    let asked = program(scene).ok().and_then(|program| {
+        with_node(scene, &program, &arguments, |node, node_home| asked(scene.disk, node_home, node, asking, rules))
+    });
+    shape.scouts.extend(asked);
     let is_own = scene.file.upgrade.migrate.as_ref().is_some_and(|migrate| migrate.program.is_some());
     if let Some(migrate) = shape.migrate.as_mut().filter(|_| !is_own) {
         migrate.codes = pre_upgrade_codes(section.pre_upgrade_retries);

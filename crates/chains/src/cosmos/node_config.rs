@@ -35,7 +35,7 @@ impl NodeLaunch<'_> {
     }
 
     /// What a flag says, or else its variable. An empty variable is one that is not set.
-    fn given(&self, key: &str) -> Option<String> {
+    pub(super) fn given(&self, key: &str) -> Option<String> {
         flag_value(self.arguments, &format!("--{key}")).map(str::to_owned).or_else(|| self.variable(key))
     }
 
@@ -78,7 +78,7 @@ pub fn node_config(file: &str, launch: NodeLaunch<'_>) -> NodeConfig {
     let log = table.get("consensus").and_then(|consensus| consensus.get("wal_file")).and_then(toml::Value::as_str);
     let log = log.filter(|log| !log.trim().is_empty());
     NodeConfig {
-        rpc: address(rpc.as_deref().unwrap_or(RPC_DEFAULT)),
+        rpc: reachable(rpc.as_deref().unwrap_or(RPC_DEFAULT)),
         remote_signer: remote_signer.filter(|address| !address.trim().is_empty()),
         key: path("priv_validator_key_file", "config/priv_validator_key.json"),
         sign_state: path("priv_validator_state_file", "data/priv_validator_state.json"),
@@ -88,7 +88,7 @@ pub fn node_config(file: &str, launch: NodeLaunch<'_>) -> NodeConfig {
 }
 
 /// Where to ask a node that listens there.
-fn address(listens: &str) -> Option<String> {
+pub(super) fn reachable(listens: &str) -> Option<String> {
     let address = listens.trim();
     let address = address.strip_prefix("tcp://").or_else(|| address.strip_prefix("http://")).unwrap_or(address);
     if address.contains('/') {

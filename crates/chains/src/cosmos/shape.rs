@@ -21,6 +21,7 @@ use super::extras::Extras;
 use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch, node_config};
 use super::read::Environment;
+use super::services::{plan_question, services};
 use super::settings::Settings;
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
@@ -34,6 +35,8 @@ use crate::template::Template;
 const GRACE_MS_DEFAULT: u64 = 30_000;
 /// How long a hook may take: some rewrite the data.
 const HOOK_MS_MAX: u64 = 6 * 3_600_000;
+/// How long the node may take to tell its plan.
+const PLAN_ANSWER_MS_MAX: u64 = 10_000;
 const NODE_CONFIG_BYTES_MAX: u64 = 1 << 20;
 const SIGTERM: i32 = 15;
 /// Where a key's public half is in its file.
@@ -72,7 +75,7 @@ pub fn shape(
         engine: engine(settings, extras, main, &config, signs),
         probes: probes(&config),
         height_at_rest: Some(height_files(&node_home, &config)),
-        scouts: scouts(settings, arguments),
+        scouts: scouts(disk, settings, extras, (&node_home, node)),
         applied_copy: Some(APPLIED_FILE.to_owned()),
         on_failure: FailurePolicy::Hold,
         keep: keep(settings),
@@ -151,20 +154,44 @@ pub(super) fn pre_upgrade_codes(retries: u32) -> HookCodes {
     HookCodes { no_such_command: Some((1, "unknown command".to_owned())), abort: Some(30), again: Some((31, retries)) }
 }
 
-/// The file of the halting node, which people also write ahead of time; and the list of what people scheduled.
-fn scouts(settings: &Settings, arguments: &[String]) -> Vec<Scout> {
-    let files = [(settings.plan_file(), PlanWriters::NodeOrPeople), (settings.schedule_file(), PlanWriters::People)];
-    let scout = |(path, writers)| {
-        let every_ms = settings.poll_interval.ms();
-        let rules = plan_rules(!settings.disable_recase, writers, skip_heights(arguments), every_ms);
+/// The file of the halting node, which people also write ahead of time; the list of what people scheduled; and the node
+/// itself, which knows of a plan as soon as that is decided on.
+fn scouts(
+    disk: &dyn Disk,
+    settings: &Settings,
+    extras: &Extras,
+    (node_home, node): (&Path, NodeLaunch<'_>),
+) -> Vec<Scout> {
+    let skipped = || skip_heights(node.arguments);
+    let rules = |writers, every_ms| plan_rules(!settings.disable_recase, writers, skipped(), every_ms);
+    let file = |path, writers| {
+        let rules = rules(writers, Some(settings.poll_interval.ms()));
         Scout::PlanFile { path, on_failure: FailurePolicy::Hold, rules }
     };
-    files.map(scout).into()
+    let asking = (settings.grpc_address.as_str(), extras.ask_every.ms());
+    let rules = (rules(PlanWriters::Node, None), FailurePolicy::Hold);
+    let asked = asked(disk, node_home, node, asking, rules);
+    let files =
+        [file(settings.plan_file(), PlanWriters::NodeOrPeople), file(settings.schedule_file(), PlanWriters::People)];
+    files.into_iter().chain(asked).collect()
+}
+
+/// The node itself, where it answers; asked so often.
+pub(super) fn asked(
+    disk: &dyn Disk,
+    node_home: &Path,
+    node: NodeLaunch<'_>,
+    (told, every_ms): (&str, u64),
+    (rules, on_failure): (PlanRules, FailurePolicy),
+) -> Option<Scout> {
+    let app = disk.read(&node_home.join("config/app.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
+    let question = plan_question(&services(&String::from_utf8_lossy(&app), node, told))?;
+    Some(Scout::Asked { question, every_ms, timeout_ms: PLAN_ANSWER_MS_MAX, on_failure, rules })
 }
 
 /// How the family's plans are to be understood.
-pub(super) fn plan_rules(lowered: bool, writers: PlanWriters, skipped: Vec<u64>, every_ms: u64) -> PlanRules {
-    PlanRules { names: PlanNames::Escaped { lowered }, writers, skipped, every_ms: Some(every_ms) }
+pub(super) fn plan_rules(lowered: bool, writers: PlanWriters, skipped: Vec<u64>, every_ms: Option<u64>) -> PlanRules {
+    PlanRules { names: PlanNames::Escaped { lowered }, writers, skipped, every_ms }
 }
 
 /// Whether plans are followed to where their releases are, and what is believed then. The address of the release needs a
@@ -298,7 +325,7 @@ mod tests {
         assert_eq!(main.cwd.as_literal(), Some("/home/node/cosmovisor"));
         assert_eq!((main.stdin, &main.output), (Stdin::Inherit, &Output::Inherit));
         assert_eq!(node.chain, "cosmos");
-        let files: Vec<&Path> = node.scouts.iter().map(Scout::path).collect();
+        let files: Vec<&Path> = node.scouts.iter().filter_map(Scout::path).collect();
         assert_eq!(files, [settings.plan_file(), settings.schedule_file()]);
     }
 

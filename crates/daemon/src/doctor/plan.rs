@@ -62,6 +62,11 @@ pub(super) fn trigger(input: &DoctorInput<'_>) -> Vec<Verdict> {
         (Trigger::Height { height }, Some(now)) => {
             Verdict::good(subject(plan), format!("{} blocks to go", height.0.saturating_sub(now.0)))
         }
+        // Whatever the height is, the node says when.
+        (Trigger::AwaitHalt { height }, Some(now)) if now > height => {
+            let message = format!("the node is at {now}, beyond {height}, where it was to halt: it is not carried out");
+            Verdict::warning(subject(plan), message, FIX)
+        }
         // One from a file is looked at again when main ends: it may have halted for it.
         (Trigger::Height { .. }, None) if input.shape.probes.height.is_none() && plan.origin == Origin::Person => {
             let message = "it waits for a height, and nothing tells how high the node is";
@@ -90,6 +95,10 @@ fn conflict_with(plan: &Plan, other: &Plan) -> Option<Verdict> {
         || plan.trigger.height().is_some_and(|height| other.trigger.height() == Some(height));
     if same_moment && plan.release != other.release {
         let message = format!("plan {} goes to {} at the same moment", other.id, other.release);
+        if matches!(plan.trigger, Trigger::Halt { .. }) {
+            // The node has halted for this one: there is nothing left to choose.
+            return Some(Verdict::warning(subject(plan), message, format!("cancel plan {}", other.id)));
+        }
         return Some(Verdict::error(subject(plan), message, "cancel one of the two"));
     }
     if same_moment || plan.release == other.release {

@@ -185,7 +185,8 @@ impl Keeper {
         if self.current_release().as_ref() == Some(&plan.release) {
             return wrong(format!("{} is the release that runs already", plan.release), "name another release");
         }
-        if let (Trigger::Height { height }, Some((seen, _))) = (plan.trigger, self.core.node().height())
+        if let (Trigger::Height { height } | Trigger::AwaitHalt { height }, Some((seen, _))) =
+            (plan.trigger, self.core.node().height())
             && height <= seen
         {
             let hint = "give a later height, or `--now`";
@@ -406,6 +407,7 @@ impl Keeper {
             shape.metrics_listen = self.shape.metrics_listen;
         }
         self.shape = Arc::new(shape);
+        self.services = super::services::Services::default();
         self.watch = Watch::new(Arc::clone(&self.disk), watched_files(&self.shape), super::POLL_EVERY);
         for unit in &changes.added {
             self.add_unit(unit.clone(), None);

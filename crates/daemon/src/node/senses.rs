@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ov_engine::Input;
+use ov_engine::{Entry, Input};
 use ov_types::{EventKind, Height, Moment, Trigger, UnitName};
 use tokio::sync::Notify;
 
 use super::{Keeper, Message};
 use crate::core::CoreError;
-use crate::scout::{self, Known, Looked, MainSeen, Writing};
+use crate::scout::{self, Known, Looked, MainSeen, Named, Writing};
 
 /// A height that did not move for this long is one where the node stands.
 const SETTLED_MS: u64 = 5_000;
@@ -58,18 +58,27 @@ impl Senses {
     }
 }
 
+/// Where a plan is named.
+fn named(entry: &Entry) -> impl Iterator<Item = Named> {
+    entry.named.iter().map(|(origin, trigger)| Named {
+        origin: origin.clone(),
+        release: entry.plan.release.clone(),
+        height: trigger.height(),
+    })
+}
+
 impl Keeper {
     /// How often the files of plans are looked at besides when the kernel tells of a change.
     pub(super) fn polls_every(&self) -> Option<Duration> {
-        let every = self.shape.scouts.iter().filter_map(|scout| scout.rules().every_ms).min()?;
+        let every = self.shape.plan_files().filter_map(|(_, rules)| rules.every_ms).min()?;
         Some(Duration::from_millis(every.max(10)))
     }
 
     /// Looks whether any file of plans is written in another way than when it was read last.
     pub(super) fn look_for_changes(&mut self) {
-        let changed = self.shape.scouts.iter().any(|scout| {
-            let seen = self.senses.files.get(scout.path()).map(|seen| (seen.writing.modified_ms, seen.writing.len));
-            scout::writing(&*self.disk, scout.path()).map(|writing| (writing.modified_ms, writing.len)) != seen
+        let changed = self.shape.plan_files().any(|(path, _)| {
+            let seen = self.senses.files.get(path).map(|seen| (seen.writing.modified_ms, seen.writing.len));
+            scout::writing(&*self.disk, path).map(|writing| (writing.modified_ms, writing.len)) != seen
         });
         if changed {
             self.look_for_plans(false);
@@ -86,7 +95,7 @@ impl Keeper {
         }));
     }
 
-    fn known(&self) -> Known {
+    pub(super) fn known(&self) -> Known {
         let node = self.core.node();
         let is_up = node.unit_view(&UnitName::main()).is_some_and(|main| main.pid.is_some());
         let signed = node.ledger().sign_state().map(|(height, ..)| Height(height.saturating_sub(1)));
@@ -99,7 +108,7 @@ impl Keeper {
             at_rest: None,
             is_settled: stands || self.senses.files.values().any(|seen| seen.at_its_height == Some(true)),
             main: if is_up { MainSeen::Runs } else { self.senses.main },
-            origins: node.ledger().entries().filter(|it| !it.is_over()).map(|it| it.plan.origin.clone()).collect(),
+            named: node.ledger().entries().filter(|it| !it.is_over()).flat_map(named).collect(),
         }
     }
 
@@ -130,6 +139,8 @@ impl Keeper {
         if let Some(height) = at_rest.and_then(|at_rest| at_rest.certain()).filter(|_| is_down) {
             self.take(Input::HeightAtRest(height))?;
         }
+        // Only now is it known what the files say, so that nothing is taken back that stands in them.
+        self.ask_services();
         if consulted { self.take(Input::Consulted) } else { Ok(()) }
     }
 
@@ -141,7 +152,7 @@ impl Keeper {
             seen.at_its_height = seen.writing.height.map(reached);
         }
         let is_near = self.core.node().ledger().entries().any(|entry| {
-            let waits = matches!(entry.plan.trigger, Trigger::Height { height } if reached(height));
+            let waits = matches!(entry.plan.trigger, Trigger::Height { height } | Trigger::AwaitHalt { height } if reached(height));
             waits && !entry.is_over() && !entry.is_in_window()
         });
         if is_near {

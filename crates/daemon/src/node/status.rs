@@ -93,6 +93,7 @@ fn plan_status(node: &Node, entry: &Entry) -> PlanStatus {
     PlanStatus {
         // What holds, and not what was wished for.
         plan: Plan { on_failure: entry.policy(), ..entry.plan.clone() },
+        also: entry.named.keys().filter(|origin| **origin != entry.plan.origin).cloned().collect(),
         phase: phase_of(entry),
         steps: entry.steps.clone(),
         eta_ms: if entry.is_over() { None } else { node.eta_ms(entry) },

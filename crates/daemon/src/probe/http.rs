@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::header::{HOST, USER_AGENT};
-use hyper::{Request, Uri};
+use hyper::{HeaderMap, Request, Uri};
 use hyper_util::rt::TokioIo;
 use ov_chains::shown_address;
 use tokio::net::TcpStream;
@@ -17,18 +17,19 @@ use tokio::task::JoinSet;
 
 use super::ANSWER_BYTES_MAX;
 
-const AGENT: &str = concat!("omnivisor/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("omnivisor/", env!("CARGO_PKG_VERSION"));
 
 /// What a web server answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     /// Empty when it was not wanted.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Asks for `url`. The caller bounds the time.
-pub(super) async fn get(url: &str, body_wanted: bool) -> Result<Answer, String> {
+pub(crate) async fn get(url: &str, body_wanted: bool) -> Result<Answer, String> {
     let shown = shown_address(url);
     match url.parse::<Uri>() {
         // Whoever writes a user into the address wants it sent, which the larger client knows how to do.
@@ -58,13 +59,13 @@ async fn get_plainly(uri: &Uri, body_wanted: bool) -> Result<Answer, String> {
         .body(Empty::<Bytes>::new())
         .map_err(|error| format!("cannot be asked: {error}"))?;
     let response = sender.send_request(request).await.map_err(broken)?;
-    let status = response.status().as_u16();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
     if body_wanted {
         let whole = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         body = whole.map_err(|error| format!("gives an answer that cannot be used: {error}"))?.to_bytes().into();
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, headers, body })
 }
 
 async fn get_by_client(url: &str, body_wanted: bool) -> Result<Answer, String> {
@@ -72,7 +73,8 @@ async fn get_by_client(url: &str, body_wanted: bool) -> Result<Answer, String> {
     // The client's errors name the whole address unless it is taken out.
     let plain = |error: reqwest::Error| format!("cannot be asked: {}", innermost(&error.without_url()));
     let mut response = client.get(url).send().await.map_err(plain)?;
-    let mut answer = Answer { status: response.status().as_u16(), body: Vec::new() };
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut answer = Answer { status, headers, body: Vec::new() };
     while body_wanted && let Some(part) = response.chunk().await.map_err(plain)? {
         if answer.body.len() + part.len() > ANSWER_BYTES_MAX {
             return Err(format!("gives an answer longer than {ANSWER_BYTES_MAX} bytes"));

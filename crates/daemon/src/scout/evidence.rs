@@ -50,11 +50,22 @@ impl<'a> Gathered<'a> {
             let is_current = known.current.as_ref().is_some_and(|current| rules.names.same(current, &plan.release));
             return if is_current { Err(None) } else { Ok(Trigger::Halt { height }) };
         }
-        let current = known.current.as_ref().map(|release| self.current(release));
+        let halted = self.has_halted(rules, plan, self.author(rules, height))?;
+        Ok(if halted { Trigger::Halt { height } } else { Trigger::Height { height } })
+    }
+
+    /// Whether a plan that was told ahead is one that may come; or why not, if that is worth a word.
+    pub(super) fn is_ahead(&self, rules: &PlanRules, plan: &Candidate) -> Result<(), Option<String>> {
+        // What is told by word is no sign of a halt.
+        self.has_halted(rules, plan, Author::Person).map(drop)
+    }
+
+    fn has_halted(&self, rules: &PlanRules, plan: &Candidate, author: Author) -> Result<bool, Option<String>> {
+        let current = self.known.current.as_ref().map(|release| self.current(release));
         let evidence = Evidence {
             release: &plan.release,
-            height,
-            author: self.author(rules, height),
+            height: plan.height,
+            author,
             current: current.as_ref(),
             known: self.height(),
             is_at_rest: self.known.lies_at().is_some(),
@@ -62,8 +73,8 @@ impl<'a> Gathered<'a> {
             skipped: &rules.skipped,
         };
         match plans::meaning(&evidence) {
-            Meaning::Halted => Ok(Trigger::Halt { height }),
-            Meaning::Waits => Ok(Trigger::Height { height }),
+            Meaning::Halted => Ok(true),
+            Meaning::Waits => Ok(false),
             Meaning::Applied => Err(None),
             Meaning::Stale(stale) => Err(Some(stale.why().to_owned())),
             Meaning::Skipped => Err(Some("the node is told to skip that height".to_owned())),

@@ -64,9 +64,9 @@ impl Work for Switch {
 fn leave_copy(shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
     let (Some(name), Some(height)) = (&shop.shape.applied_copy, call.plan.trigger.height()) else { return Ok(()) };
     let path = shop.release_directory(&call.plan.release).join(name);
-    let Some(scout) = shop.shape.scouts.first() else { return Ok(()) };
-    let written = shop.disk.read(scout.path(), crate::scout::PLAN_BYTES_MAX).ok();
-    let copy = scout.rules().names.applied_copy(&call.plan.release, height, written.as_deref());
+    let Some((file, rules)) = shop.shape.plan_files().next() else { return Ok(()) };
+    let written = shop.disk.read(file, crate::scout::PLAN_BYTES_MAX).ok();
+    let copy = rules.names.applied_copy(&call.plan.release, height, written.as_deref());
     ov_sys::durable::replace(&*shop.disk, &path, &copy, 0o644).map_err(|error| {
         Problem::transient("OV-UPG-027", "leave a copy of the plan with its release")
             .because(&error)

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{
-    EngineSettings, EventKind, Height, ParkReason, Plan, PlanId, Problem, Record, Step, Trigger, UnitName, UnitRules,
+    EngineSettings, EventKind, Height, Origin, ParkReason, Plan, PlanId, Problem, Record, Step, Trigger, UnitName,
+    UnitRules,
 };
 
 use super::{Active, Node, plan_of};
@@ -176,30 +177,52 @@ impl Node {
     }
 
     pub(super) fn take_wish(&mut self, wish: &Wish) {
-        let same = |entry: &&Entry| entry.plan.same_wish(&plan_of(PlanId(0), wish)) && !was_gone(entry);
-        let known = self.ledger.entries().find(same).map(|entry| (entry.plan.id, entry.is_over()));
-        if let Some((id, over)) = known {
-            if !over {
-                self.mark_halted(id, wish.trigger);
-            }
+        let is_said = |entry: &&Entry| entry.says(wish) && !was_gone(entry);
+        if self.ledger.entries().filter(is_said).any(|entry| !entry.is_over()) {
             return;
         }
-        if self.is_under_way(wish) {
+        let waits = |entry: &&Entry| !entry.is_over() && !entry.is_in_window() && !was_gone(entry);
+        let waiting = self.ledger.entries().filter(waits).find(|entry| entry.plan.release == wish.release);
+        let waiting = waiting.map(|entry| entry.plan.id);
+        // What a person took back stays so.
+        if (waiting.is_none() && self.ledger.entries().any(|entry| is_said(&entry))) || self.is_under_way(wish) {
             return;
         }
-        // A person prepared this very release and the node now says that it halts for it: one upgrade, not two.
-        let waiting = |entry: &&Entry| {
-            let moved = entry.plan.origin == wish.origin && entry.plan.trigger.height() != wish.trigger.height();
-            let waits = !entry.is_over() && !entry.is_in_window() && !was_gone(entry);
-            waits && entry.plan.release == wish.release && !moved
-        };
-        let prepared = self.ledger.entries().find(waiting).map(|entry| entry.plan.id);
-        if let Some(id) = prepared {
-            self.mark_halted(id, wish.trigger);
+        // Several places name this very release, or one does so anew: one upgrade, not two.
+        if let Some(id) = waiting {
+            self.name_plan(id, &wish.origin, Some(wish));
             return;
         }
         self.take_back(&wish.origin);
         self.add_plan(wish, None);
+    }
+
+    /// Notes that a plan is named somewhere, or no longer, and tells if it is due at another moment by that.
+    fn name_plan(&mut self, id: PlanId, origin: &Origin, wish: Option<&Wish>) {
+        let Some(entry) = self.ledger.entry(id) else { return };
+        let before = entry.plan.trigger;
+        let trigger = wish.map(|wish| wish.trigger);
+        let height = trigger.as_ref().and_then(Trigger::height);
+        // What halted stays so, until something else is said there than that it comes to this height.
+        let has_halted = |said: &Trigger| matches!(said, Trigger::Halt { .. }) && said.height() == height;
+        if entry.named.get(origin).is_some_and(has_halted) {
+            return;
+        }
+        let info = wish.filter(|wish| !entry.knows_info(wish)).and_then(|wish| wish.info.clone());
+        self.record(Record::PlanNamed { at: self.now, plan: id, origin: origin.clone(), trigger, info });
+        let Some(plan) = self.ledger.entry(id).map(|entry| entry.plan.clone()) else { return };
+        if plan.trigger == before {
+            return;
+        }
+        if matches!(plan.trigger, Trigger::Halt { .. })
+            && let Some(active) = self.active.get_mut(&id)
+        {
+            // There is nothing to wait for any more.
+            active.retry_at_ms = None;
+        }
+        if plan.trigger.height() != before.height() {
+            self.tell(EventKind::PlanMoved { plan });
+        }
     }
 
     /// Whether what a scout saw is being carried out already, by whatever plan. A node that runs the release of an
@@ -229,28 +252,22 @@ impl Node {
         false
     }
 
-    pub(super) fn mark_halted(&mut self, id: PlanId, trigger: Trigger) {
-        if matches!(trigger, Trigger::Halt { .. }) {
-            let active = self.active.entry(id).or_default();
-            if !active.halted {
-                // There is nothing to wait for any more.
-                active.retry_at_ms = None;
-            }
-            (active.due, active.halted) = (true, true);
-        }
-    }
-
-    pub(super) fn take_back(&mut self, origin: &ov_types::Origin) {
-        let ids: Vec<PlanId> = self
+    /// A plan is gone from there; it stays while it is named elsewhere.
+    pub(super) fn take_back(&mut self, origin: &Origin) {
+        let gone: Vec<(PlanId, bool)> = self
             .ledger
             .entries()
-            .filter(|entry| !entry.is_over() && !entry.is_in_window() && entry.plan.origin == *origin)
+            .filter(|entry| !entry.is_over() && !entry.is_in_window() && entry.named.contains_key(origin))
             .filter(|entry| !entry.is_going_back())
-            .map(|entry| entry.plan.id)
+            .map(|entry| (entry.plan.id, entry.named.len() == 1))
             .collect();
-        for id in ids {
-            let gone = Problem::permanent(GONE, "carry the plan out");
-            self.turn_back(id, Outcome::Withdrawn, gone.cause("the plan is gone from where it was learned"));
+        for (id, was_last) in gone {
+            if was_last {
+                let gone = Problem::permanent(GONE, "carry the plan out");
+                self.turn_back(id, Outcome::Withdrawn, gone.cause("the plan is gone from where it was learned"));
+            } else {
+                self.name_plan(id, origin, None);
+            }
         }
     }
 
@@ -260,7 +277,6 @@ impl Node {
         let id = plan.id;
         self.tell(EventKind::PlanAdded { plan: plan.clone() });
         self.record(Record::PlanAdded { at: self.now, plan, steps, facts: StepFacts::default() });
-        self.mark_halted(id, wish.trigger);
         id
     }
 
@@ -282,6 +298,21 @@ impl Node {
         }
         self.record(Record::TurnedBack { at: self.now, plan: id, toward, because });
         self.active.insert(id, Active::default());
+    }
+}
+
+impl Entry {
+    /// Whether it is named there, in this way.
+    fn says(&self, wish: &Wish) -> bool {
+        let is_same = self.plan.release == wish.release && self.named.get(&wish.origin) == Some(&wish.trigger);
+        is_same && self.knows_info(wish)
+    }
+
+    /// Whether what is said there besides is nothing new. What counts is what is said where the plan was learned, if
+    /// anything is.
+    fn knows_info(&self, wish: &Wish) -> bool {
+        let is_own = wish.origin == self.plan.origin;
+        wish.info.is_none() || self.plan.info == wish.info || (self.plan.info.is_some() && !is_own)
     }
 }
 

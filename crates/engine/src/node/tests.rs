@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use crate::unit::tests::rules;
 use crate::{Found, Order, StepCall, StepReport, UnitReport};
 
+mod naming;
 mod superseding;
 mod tallies;
 mod waiting;

@@ -157,22 +157,11 @@ impl Node {
             if self.consulting {
                 return Some("the scouts".to_owned());
             }
-            if let Some(entry) = self.ledger.entries().find(|entry| self.is_halted_for(entry)) {
+            if let Some(entry) = self.ledger.entries().find(|entry| entry.is_halted_for()) {
                 return Some(format!("upgrade {} to {}: the node halted for it", entry.plan.id, entry.plan.release));
             }
         }
         None
-    }
-
-    pub(super) fn is_halted_for(&self, entry: &Entry) -> bool {
-        let halted = matches!(entry.plan.trigger, Trigger::Halt { .. })
-            || self.active.get(&entry.plan.id).is_some_and(|active| active.halted);
-        let before_start = match &entry.phase {
-            Phase::Forward { step, attempt, .. } => *step < Step::Start || (*step == Step::Start && *attempt == 0),
-            Phase::Prepared | Phase::Armed => true,
-            _ => false,
-        };
-        halted && before_start
     }
 
     /// Whether main is down for no other reason than that something is wrong.
@@ -223,5 +212,17 @@ impl Node {
             parked: told.parked,
             waiting_for,
         })
+    }
+}
+
+impl Entry {
+    /// Whether the node halted for it, and the new release was not launched yet: the old one must not be.
+    pub(super) fn is_halted_for(&self) -> bool {
+        let before_start = match &self.phase {
+            Phase::Forward { step, attempt, .. } => *step < Step::Start || (*step == Step::Start && *attempt == 0),
+            Phase::Prepared | Phase::Armed => true,
+            _ => false,
+        };
+        matches!(self.plan.trigger, Trigger::Halt { .. }) && before_start
     }
 }

@@ -66,7 +66,9 @@ impl Node {
         match entry.plan.trigger {
             Trigger::Now | Trigger::Halt { .. } => Some(0),
             Trigger::Time { wall_ms } => u64::try_from(wall_ms.saturating_sub(self.now.wall_ms)).ok().or(Some(0)),
-            Trigger::Height { height } => self.pace.eta_ms(self.now.monotonic_ms, height),
+            Trigger::Height { height } | Trigger::AwaitHalt { height } => {
+                self.pace.eta_ms(self.now.monotonic_ms, height)
+            }
         }
     }
 
@@ -75,8 +77,9 @@ impl Node {
             Trigger::Now | Trigger::Halt { .. } => true,
             Trigger::Time { wall_ms } => self.now.wall_ms >= wall_ms,
             Trigger::Height { height } => self.height.is_some_and(|(seen, _)| seen >= height),
+            Trigger::AwaitHalt { .. } => false,
         };
-        let told = self.active.get(&entry.plan.id).is_some_and(|active| active.due);
+        let told = self.active.get(&entry.plan.id).is_some_and(|active| active.is_applied);
         // One that has taken another's place has begun, as far as a daemon could tell that died in between.
         let begun = entry.facts.superseded.is_some();
         let free = self.in_window_before(entry).is_none_or(|other| self.may_supersede(entry, other));
@@ -257,7 +260,7 @@ impl Node {
         self.tell(EventKind::StepDone { plan, step, direction, facts: facts.clone() });
         self.record(Record::StepDone { at: self.now, plan, step, direction, facts });
         let active = self.active.entry(plan).or_default();
-        *active = Active { due: active.due, halted: active.halted, ..Active::default() };
+        *active = Active { is_applied: active.is_applied, ..Active::default() };
     }
 
     pub(crate) fn fail_step(&mut self, plan: PlanId, problem: Problem) {

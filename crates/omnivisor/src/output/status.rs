@@ -133,7 +133,7 @@ pub(crate) fn trigger(trigger: &Trigger, clock: &Clock) -> String {
         Trigger::Now => "at once".to_owned(),
         Trigger::Time { wall_ms } => clock.absolute(*wall_ms),
         Trigger::Height { height } => format!("height {height}"),
-        Trigger::Halt { height } => format!("halt at {height}"),
+        Trigger::Halt { height } | Trigger::AwaitHalt { height } => format!("halt at {height}"),
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn unit(name: &str) -> UnitStatus {
 /// A plan that is armed.
 pub(crate) fn plan() -> PlanStatus {
     PlanStatus {
+        also: Vec::new(),
         plan: Plan {
             id: PlanId(3),
             release: release("v2"),

@@ -188,8 +188,11 @@ fn distance(model: &Model, status: &PlanStatus) -> String {
     if !expected.is_empty() {
         let _ = write!(text, "  {expected}");
     }
-    if let (Trigger::Height { height: Height(target) }, Some(Height(now))) = (status.plan.trigger, model.status.height)
-    {
+    let target = match status.plan.trigger {
+        Trigger::Height { height } | Trigger::AwaitHalt { height } => Some(height),
+        _ => None,
+    };
+    if let (Some(Height(target)), Some(Height(now))) = (target, model.status.height) {
         let _ = write!(text, "  {} blocks to go", target.saturating_sub(now));
     }
     text

@@ -119,7 +119,7 @@ impl Model {
             Input::News(News::Event(event)) => {
                 // Whatever it was about has most likely ended; if not, the next one is there in a moment.
                 self.progress = None;
-                self.events.push_back(event);
+                self.events.push_back(*event);
                 if self.events.len() > EVENTS_MAX {
                     self.events.pop_front();
                 }
@@ -195,7 +195,7 @@ mod tests {
     fn keys_do_what_the_help_says() {
         let mut model = model();
         for event in sample::events() {
-            assert_eq!(model.take(Input::News(News::Event(event))), Reaction::Ask);
+            assert_eq!(model.take(Input::News(News::Event(Box::new(event)))), Reaction::Ask);
         }
         model.take(key(KeyCode::Up));
         model.take(key(KeyCode::Up));
@@ -223,11 +223,11 @@ mod tests {
         let mut model = model();
         let event = sample::events().remove(0);
         for _ in 0..EVENTS_MAX + 5 {
-            model.take(Input::News(News::Event(event.clone())));
+            model.take(Input::News(News::Event(Box::new(event.clone()))));
         }
         assert_eq!((model.events.len(), model.events_back), (EVENTS_MAX, 0));
         model.take(key(KeyCode::Up));
-        model.take(Input::News(News::Event(event)));
+        model.take(Input::News(News::Event(Box::new(event))));
         assert_eq!(model.events_back, 2);
     }
 

@@ -3,6 +3,7 @@
 mod backups;
 mod downloads;
 mod ends;
+mod governance;
 mod hooks;
 mod node;
 mod plans;

@@ -45,7 +45,8 @@ fn three_lines_make_the_node_that_the_drop_in_looks_after() {
     let text = home.to_str().unwrap().to_owned();
     let settings =
         Settings { backup_dir: text.clone(), home: text.clone(), name: "simd".to_owned(), ..Settings::default() };
-    let settings = Settings { poll_interval: "300ms".parse().unwrap(), ..settings };
+    let grpc_address = "localhost:9090".to_owned();
+    let settings = Settings { poll_interval: "300ms".parse().unwrap(), grpc_address, ..settings };
     let arguments = ["start".to_owned(), "--home".to_owned(), text];
     let other = crate::cosmos::shape(&RealDisk, &settings, &Extras::default(), &arguments, &|_| None);
     assert_eq!(arguments_of(&node), arguments);
@@ -94,7 +95,7 @@ fn a_node_that_answers_nobody_is_not_asked() {
 fn whatever_the_file_says_holds() {
     let home = home("tcp://127.0.0.1:7001");
     let text = "chain = \"cosmos\"\n[cosmos]\nprogram = \"simd\"\nargs = [\"start\", \"--rpc.laddr\", \"tcp://:7002\", \
-                \"--unsafe-skip-upgrades\", \"9\"]\nlower-names = false\npre-upgrade-retries = 4\n[paths]\nsnapshots = \
+                \"--unsafe-skip-upgrades\", \"9\"]\nlower-names = false\npre-upgrade-retries = 4\ngrpc-address = \"https://grpc.example:443\"\nask-every = \"2s\"\n[paths]\nsnapshots = \
                 \"/elsewhere\"\n[unit.main]\nrestart = \"always\"\n[unit.main.ready]\nprocess = true\n[upgrade]\n\
                 on-failure = \"rollback\"\n[upgrade.migrate]\ntimeout = \"1m\"\n[scout.schedule]\npath = \
                 \"plans.json\"\n[scout.plan-file]\non-failure = \"rollback\"\n[unit.price-feed]\nprogram = \"feed\"\n";
@@ -108,12 +109,15 @@ fn whatever_the_file_says_holds() {
     let migrate = node.migrate.unwrap();
     assert_eq!((migrate.timeout_ms, migrate.codes.again), (60_000, Some((31, 4))));
     assert_eq!(migrate.program.fill(Path::new("/r")), "/r/bin/simd");
-    let [plan_file, schedule] = node.scouts.as_slice() else { panic!("{:?}", node.scouts) };
-    let Scout::PlanFile { path, on_failure, rules } = plan_file;
+    let [plan_file, schedule, asked] = node.scouts.as_slice() else { panic!("{:?}", node.scouts) };
+    let Scout::PlanFile { path, on_failure, rules } = plan_file else { panic!("{plan_file:?}") };
     assert_eq!((path, *on_failure), (&home.path().join("data/upgrade-info.json"), FailurePolicy::Rollback));
     assert_eq!((rules.names, rules.skipped.as_slice()), (PlanNames::Escaped { lowered: false }, &[9][..]));
-    let Scout::PlanFile { path, on_failure, .. } = schedule;
+    let Scout::PlanFile { path, on_failure, .. } = schedule else { panic!("{schedule:?}") };
     assert_eq!((path, *on_failure), (&home.path().join("plans.json"), FailurePolicy::Rollback));
+    let Scout::Asked { question, every_ms, on_failure, rules, .. } = asked else { panic!("{asked:?}") };
+    assert_eq!((question.shown().as_str(), *every_ms), ("https://grpc.example:443", 2_000));
+    assert_eq!((*on_failure, rules.skipped.as_slice()), (FailurePolicy::Rollback, &[9][..]));
     assert_eq!(node.layout.snapshots, Path::new("/elsewhere"));
 }
 
@@ -129,7 +133,7 @@ fn arguments_and_a_hook_of_the_files_own_are_taken_as_they_are() {
     let node = node(home.path(), &text);
     assert_eq!(arguments_of(&node)[0], "run");
     assert_eq!(node.layout.data, other.path().join("data"), "the node's home is the one that it is told");
-    assert_eq!(node.scouts[0].path(), other.path().join("data/upgrade-info.json"));
+    assert_eq!(node.scouts[0].path(), Some(&*other.path().join("data/upgrade-info.json")));
     assert_eq!(node.layout.releases, home.path().join("cosmovisor/upgrades"));
     assert_eq!(node.migrate.unwrap().codes, crate::shape::HookCodes::default());
     let before = node.before_switch.unwrap();

@@ -1,7 +1,10 @@
 //! The sections of families: what a node of that kind has to be told, and nothing that a key of every node says.
 
+use ov_types::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::formats;
 
 /// `[cosmos]`
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -16,10 +19,23 @@ pub(crate) struct Cosmos {
     /// How often a `pre-upgrade` of the new release that asks for it (exit code 31) is run again at once.
     #[schemars(range(max = 1000))]
     pub(crate) pre_upgrade_retries: u32,
+    /// Where the node answers gRPC, behind `https://` over TLS: there it is asked which upgrade governance decided on.
+    /// Unless it is set, the node's own `config/app.toml` says so; empty, nobody is asked by gRPC.
+    pub(crate) grpc_address: Option<String>,
+    /// How often that is asked.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) ask_every: Span,
 }
 
 impl Default for Cosmos {
     fn default() -> Self {
-        Self { program: None, args: vec!["start".to_owned()], lower_names: true, pre_upgrade_retries: 0 }
+        Self {
+            program: None,
+            args: vec!["start".to_owned()],
+            lower_names: true,
+            pre_upgrade_retries: 0,
+            grpc_address: None,
+            ask_every: Span::from_seconds(10),
+        }
     }
 }

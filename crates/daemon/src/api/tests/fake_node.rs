@@ -82,6 +82,7 @@ fn status() -> Status {
 
 fn plan(id: u64) -> PlanStatus {
     PlanStatus {
+        also: Vec::new(),
         plan: Plan {
             id: PlanId(id),
             release: ReleaseName::new("v2").unwrap(),

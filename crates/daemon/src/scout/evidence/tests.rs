@@ -9,7 +9,7 @@ use ov_sys::RealDisk;
 use ov_types::{FailurePolicy, Origin};
 
 use super::*;
-use crate::scout::ask;
+use crate::scout::{Named, ask};
 
 struct Home {
     folder: tempfile::TempDir,
@@ -158,17 +158,21 @@ fn a_list_of_people_waits_for_each_height_and_forgets_what_they_took_out() {
         })
         .collect();
     assert_eq!(triggers, [100, 200].map(|height| Trigger::Height { height: Height(height) }));
-    known.origins = looked
+    known.named = looked
         .inputs
         .into_iter()
         .filter_map(|input| match input {
-            Input::PlanSeen(wish) => Some(wish.origin),
+            Input::PlanSeen(wish) => {
+                Some(Named { origin: wish.origin, release: wish.release, height: wish.trigger.height() })
+            }
             _ => None,
         })
         .collect();
     home.write("data/plan.json", r#"[{"name":"V3","height":200}]"#, 0);
     let looked = ask(&RealDisk, &home.shape, &known);
-    assert!(matches!(&looked.inputs[..], [Input::PlanSeen(_), Input::PlanGone(gone)] if *gone == known.origins[0]));
+    assert!(
+        matches!(&looked.inputs[..], [Input::PlanSeen(_), Input::PlanGone(gone)] if *gone == known.named[0].origin)
+    );
     fs::remove_file(home.folder.path().join("data/plan.json")).unwrap();
     let gone: Vec<Origin> = ask(&RealDisk, &home.shape, &known)
         .inputs
@@ -178,7 +182,7 @@ fn a_list_of_people_waits_for_each_height_and_forgets_what_they_took_out() {
             _ => None,
         })
         .collect();
-    assert!(known.origins.iter().all(|origin| gone.contains(origin)));
+    assert!(known.named.iter().all(|named| gone.contains(&named.origin)));
 }
 
 #[test]

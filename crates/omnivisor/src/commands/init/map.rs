@@ -18,13 +18,12 @@ pub(super) fn first(
     named: Option<&ReleaseName>,
     from: Option<&Path>,
 ) -> Result<Option<(ReleaseName, PathBuf)>, Failure> {
-    let map = shape.scouts.iter().find(|scout| matches!(scout.rules().writers, PlanWriters::Registry { .. }));
-    let Some(map) = map else {
+    let map = shape.plan_files().find(|(_, rules)| matches!(rules.writers, PlanWriters::Registry { .. }));
+    let Some((path, rules)) = map else {
         return Ok(named.cloned().zip(from.map(Path::to_owned)));
     };
-    let path = map.path().to_owned();
-    let bytes = RealDisk.read(&path, MAP_BYTES_MAX).map_err(|error| Failure::file("read", &path, &error))?;
-    let map = VersionMap::parse(&bytes, &path, map.rules().names);
+    let bytes = RealDisk.read(path, MAP_BYTES_MAX).map_err(|error| Failure::file("read", path, &error))?;
+    let map = VersionMap::parse(&bytes, path, rules.names);
     let map = map.map_err(|error| problem(&format!("the map {} cannot be used: {error}", path.display())))?;
     let version = choose(&map, &shape, named)?;
     let release = version.release.clone();
