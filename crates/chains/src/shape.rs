@@ -50,6 +50,8 @@ pub struct NodeShape {
     pub prove: ProveShape,
     /// The key that this node signs with, if it is a validator.
     pub signer: Option<SignerShape>,
+    /// Who signs for this node elsewhere, in the place of a key of its own.
+    pub remote_signer: Option<RemoteSignerShape>,
     /// Who is told about what happens.
     pub webhooks: Vec<Webhook>,
     /// Where metrics are served over TCP, besides the control socket.
@@ -628,9 +630,23 @@ pub struct SignerShape {
     pub identity: Option<String>,
     /// What was already signed: it never goes backwards.
     pub sign_state: Option<PathBuf>,
+    /// For so many blocks the key must have been silent, or the node itself refuses to start; `None` where it does not
+    /// look at that.
+    pub silent_blocks: Option<u64>,
     /// A person said that this node signs. Else it is a node that has a key, as all of its family do: only what was
     /// signed makes it a validator.
     pub is_declared: bool,
+}
+
+/// Somebody elsewhere who signs for a node, and connects to it for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteSignerShape {
+    /// Where the node waits for it, as its configuration says.
+    pub address: String,
+    /// The same as a port of this machine; `None` where it is none.
+    pub listens: Option<SocketAddr>,
+    /// What the node would sign with if it were told to sign itself.
+    pub left: SignerShape,
 }
 
 /// Somebody who is told about what happens.

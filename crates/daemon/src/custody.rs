@@ -12,7 +12,7 @@ use ov_vault::{SignState, VaultError};
 const NOTE_AGE_MS_MAX: u64 = 60_000;
 
 /// Looks at the note, and only then at the clock: another thread may write the note meanwhile. `Ok(true)`: it is time to
-/// write a new one. Nothing is in doubt for a node without a validator, nor for a key that has not signed anything yet:
+/// write a new one. Nothing is in doubt for a node without a key of its own, nor for a key that has not signed anything yet:
 /// many a node has one and is no validator.
 pub(crate) fn check(
     disk: &dyn Disk,
@@ -21,12 +21,16 @@ pub(crate) fn check(
     signed: Option<SignState>,
     clock: &dyn Clock,
 ) -> Result<bool, Problem> {
-    let Some(signer) = &shape.signer else { return Ok(false) };
+    let read = || custody::read(disk, &shape.layout.custody()).map_err(|error| unreadable(shape, &error));
+    let Some(signer) = &shape.signer else {
+        let is_noted = || read().map(|noted| noted.is_some_and(|noted| noted.elsewhere));
+        return if shape.remote_signer.is_some() { Ok(!is_noted()?) } else { Ok(false) };
+    };
     let has_signed = signer.sign_state.as_ref().is_none_or(|path| {
         let on_disk = ov_vault::sign_state::read(disk, path).ok().and_then(|found| found.state());
         signed.max(on_disk) > Some(SignState::default())
     });
-    let noted = custody::read(disk, &shape.layout.custody()).map_err(|error| unreadable(shape, &error))?;
+    let noted = read()?;
     let now = clock.now();
     match noted {
         None if signed > Some(SignState::default()) => Err(doubt(shape, &CustodyProblem::Lost)),
@@ -40,9 +44,10 @@ pub(crate) fn check(
     }
 }
 
-/// Writes down that the key is used here and now.
+/// Writes down that the key is used here and now, or that somebody elsewhere signs.
 pub(crate) fn note(disk: &dyn Disk, shape: &NodeShape, here: &Machine, now: Moment) -> Result<(), VaultError> {
-    custody::write(disk, &shape.layout.custody(), &Custody::of(here, now))
+    let of = if shape.remote_signer.is_some() { Custody::of_somebody_elsewhere } else { Custody::of };
+    custody::write(disk, &shape.layout.custody(), &of(here, now))
 }
 
 fn doubt(shape: &NodeShape, problem: &CustodyProblem) -> Problem {
@@ -50,6 +55,7 @@ fn doubt(shape: &NodeShape, problem: &CustodyProblem) -> Problem {
         CustodyProblem::Machine => "OV-SGN-004",
         CustodyProblem::SetBack { .. } | CustodyProblem::SetForward { .. } | CustodyProblem::Younger => "OV-SGN-005",
         CustodyProblem::Lost => "OV-SGN-006",
+        CustodyProblem::Elsewhere => "OV-SGN-011",
     };
     held(shape, Problem::permanent(code, problem.to_string()))
 }

@@ -11,6 +11,7 @@ mod host;
 mod plan;
 mod processes;
 mod service;
+mod signing;
 mod storage;
 
 use std::fmt;
@@ -112,7 +113,7 @@ const fn quick(id: &'static str, look: fn(&DoctorInput<'_>) -> Vec<Verdict>) -> 
     Check { id, quick: true, look }
 }
 
-const CHECKS: [Check; 33] = [
+const CHECKS: [Check; 36] = [
     full("host.arch", host::arch),
     full("host.kernel", host::kernel),
     full("host.cgroup", host::cgroup),
@@ -140,6 +141,9 @@ const CHECKS: [Check; 33] = [
     quick("data.sign-state", data::sign_state),
     quick("data.key-mode", data::key_mode),
     quick("data.custody", data::custody),
+    quick("data.remote-signer", signing::remote),
+    full("data.left-key", signing::left_key),
+    full("data.silence", signing::silence),
     full("config.valid", config::valid),
     full("config.secrets", config::secrets),
     full("config.environment", config::environment),

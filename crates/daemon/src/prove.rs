@@ -17,10 +17,13 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::crash_points::CrashPoint;
 use crate::live::Live;
 use crate::probe::{Scene, version};
+use crate::remote_signer::{self, Seen};
 
 /// A version command may fail on a busy machine; a wrong answer does not become right.
 const VERSION_TRIES: u32 = 3;
 const VERSION_PAUSE: Duration = Duration::from_millis(500);
+/// How often a remote signer is looked for when all else is good.
+const SIGNER_PAUSE: Duration = Duration::from_millis(500);
 
 /// Proves that the release which was just started is what it should be.
 pub(crate) async fn prove(
@@ -60,9 +63,17 @@ pub(crate) async fn prove(
                 continue;
             };
             tokio::select! {
-                () = sleep_until(good.since + soak) => return Some(()),
-                changed = live.changed() => changed.ok()?,
+                () = sleep_until(good.since + soak) => {}
+                changed = live.changed() => {
+                    changed.ok()?;
+                    continue;
+                }
             }
+            if signer_is_there(&shape, &disk).await {
+                return Some(());
+            }
+            "no signer is connected".clone_into(&mut missing);
+            tokio::time::sleep(SIGNER_PAUSE).await;
         }
     };
     match timeout_at(deadline, proven).await {
@@ -74,6 +85,21 @@ pub(crate) async fn prove(
         Ok(None) => Err(failed("the daemon is stopping".to_owned())),
         Err(_) => Err(failed(format!("{missing}, {} after the start", Span::from_ms(shape.prove.within_ms)))),
     }
+}
+
+/// Whether who signs for the node elsewhere has found its way to the new release; true where nobody does, and where that
+/// cannot be looked at.
+async fn signer_is_there(shape: &Arc<NodeShape>, disk: &Arc<dyn Disk>) -> bool {
+    if shape.remote_signer.is_none() {
+        return true;
+    }
+    let (shape, disk) = (Arc::clone(shape), Arc::clone(disk));
+    let look = move || {
+        let family = crate::family::family(&*disk, &shape.layout.state, &[std::process::id()]);
+        let seen = shape.remote_signer.as_ref().map(|remote| remote_signer::look(&*disk, remote, &family));
+        matches!(seen, None | Some(Seen::Connected | Seen::Unknown))
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or(false)
 }
 
 /// A time without a fault so far.

@@ -6,6 +6,7 @@ use crate::pattern::Pattern;
 use crate::shared::{Event, Shared};
 use crate::switches::Switches;
 use crate::{child, notify, output};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, sleep};
@@ -24,6 +25,9 @@ pub(crate) fn start(home: &Path, shared: &Arc<Shared>, switches: &Switches) -> R
     for _ in 0..switches.hoppers {
         child::spawn_hopper(home, switches.hopping_ms)?;
     }
+    if let Some(address) = &switches.signer_listens {
+        await_signer(address)?;
+    }
     if switches.leak_mib_per_second > 0 {
         let (rate, most) = (switches.leak_mib_per_second, switches.leak_mib_max);
         thread::spawn(move || leak(rate, most));
@@ -32,6 +36,19 @@ pub(crate) fn start(home: &Path, shared: &Arc<Shared>, switches: &Switches) -> R
         let (shared, switches) = (Arc::clone(shared), switches.clone());
         thread::spawn(move || flood(&shared, &switches));
     }
+    Ok(())
+}
+
+/// Listens for a signer, and keeps whoever connects for as long as the node lives.
+fn await_signer(address: &str) -> Result<(), Error> {
+    let failed = |source| Error::Network { action: "listen on", address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    thread::spawn(move || {
+        let mut signers = Vec::new();
+        while let Ok((signer, _)) = listener.accept() {
+            signers.push(signer);
+        }
+    });
     Ok(())
 }
 

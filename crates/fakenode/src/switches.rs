@@ -227,6 +227,7 @@ switches! {
         sign_directory: Option<String> = None, "Where sign.log, sign.lock and violations.log are; HOME by default.";
         key_file: String = "config/priv_validator_key.json".into(), "Where the key is, below HOME.";
         state_file: String = "data/priv_validator_state.json".into(), "Where the sign state is, below HOME.";
+        signer_listens: Option<String> = None, "Wait here for a signer elsewhere, and keep whoever connects.";
         exit_without_key: bool = false, "Exit instead of making a missing key.";
     }
 }

@@ -55,6 +55,9 @@ pub struct Custody {
     /// When, by both clocks.
     #[serde(flatten)]
     pub at: Moment,
+    /// Since then somebody elsewhere signs for the node, with a key of the same validator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
 }
 
 /// Why it is not known that nobody else uses the key.
@@ -83,6 +86,9 @@ pub enum CustodyProblem {
     /// This boot is younger than it was.
     #[error("trust the clock: this boot of the machine is younger than it was, as after a return to a snapshot")]
     Younger,
+    /// Somebody elsewhere signed for the node, and nothing says that they do not any more.
+    #[error("be the one who signs: somebody elsewhere signed for this node until now")]
+    Elsewhere,
     /// The key was used, and nothing says where.
     #[error("find out where the key was last used: it has signed, and the note of that is gone")]
     Lost,
@@ -96,11 +102,19 @@ fn seconds(ms: u64) -> Span {
 impl Custody {
     /// The note that a key is used here and now.
     pub fn of(machine: &Machine, now: Moment) -> Self {
-        Self { format: Format { major: 1, minor: 0 }, machine: machine.clone(), at: now }
+        Self { format: Format { major: 1, minor: 1 }, machine: machine.clone(), at: now, elsewhere: false }
+    }
+
+    /// The note that somebody elsewhere signs for the node of this machine.
+    pub fn of_somebody_elsewhere(machine: &Machine, now: Moment) -> Self {
+        Self { elsewhere: true, ..Self::of(machine, now) }
     }
 
     /// Whether a key that was last used as noted may be used here and now.
     pub fn check(&self, here: &Machine, now: Moment) -> Result<(), CustodyProblem> {
+        if self.elsewhere {
+            return Err(CustodyProblem::Elsewhere);
+        }
         let before = &self.machine;
         // Only root is told of the board, and a daemon may be started by somebody else than the last one.
         let is_other_board = before.board.is_some() && here.board.is_some() && before.board != here.board;

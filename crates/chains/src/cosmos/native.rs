@@ -13,7 +13,9 @@ use super::current::APPLIED_FILE;
 use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch};
 use super::services::GRPC_DEFAULT;
-use super::shape::{KEY_IDENTITY, asked, has_key, height_files, node_config_of, plan_rules, pre_upgrade_codes, signer};
+use super::shape::{
+    KEY_IDENTITY, asked, has_key, height_files, node_config_of, plan_rules, pre_upgrade_codes, remote_signer, signer,
+};
 use crate::family::{Defaults, Scene, Wrong};
 use crate::generic::{Cosmos, Key};
 use crate::plans::PlanWriters;
@@ -97,11 +99,10 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     // Where the program is missing, that was told.
     let (node_home, config) = node_of(scene, &program(scene).unwrap_or_default(), &arguments);
     shape.height_at_rest = Some(height_files(&node_home, &config));
-    let own = signer(&node_home, &config);
-    shape.signer = match (shape.signer.take().filter(|_| scene.file.validator.is_some()), own) {
-        (Some(declared), _) => Some(SignerShape { identity: Some(KEY_IDENTITY.to_owned()), ..declared }),
-        (None, own) => own,
-    };
+    let declared = shape.signer.take().filter(|_| scene.file.validator.is_some());
+    let declared = declared.map(|declared| SignerShape { identity: Some(KEY_IDENTITY.to_owned()), ..declared });
+    shape.signer = declared.or_else(|| signer(&node_home, &config));
+    shape.remote_signer = remote_signer(&node_home, &config);
     let skipped = skip_heights(&arguments);
     for scout in &mut shape.scouts {
         let Scout::PlanFile { rules, .. } = scout else { continue };

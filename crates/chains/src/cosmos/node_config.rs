@@ -3,6 +3,8 @@
 //! Read only. The node takes a value from its arguments, else from a variable that begins with its program's name, else
 //! from its file. A file that is missing or that we cannot read tells nothing, and the node's defaults hold.
 
+use std::net::SocketAddr;
+
 use toml::Table;
 
 use super::arguments::flag_value;
@@ -60,6 +62,8 @@ pub struct NodeConfig {
     pub key: String,
     /// The file of what it has signed; from the node's home on, unless it is absolute.
     pub sign_state: String,
+    /// In how many of the last blocks the node looks for its own signature, and refuses to start if it finds one.
+    pub silent_blocks: u64,
 }
 
 /// Reads all of them.
@@ -75,9 +79,12 @@ pub fn node_config(file: &str, launch: NodeLaunch<'_>) -> NodeConfig {
     };
     let remote_signer = launch.given("priv_validator_laddr").or_else(|| text("priv_validator_laddr"));
     let databases = launch.given("db_dir").or_else(|| text("db_dir")).filter(|path| !path.trim().is_empty());
-    let log = table.get("consensus").and_then(|consensus| consensus.get("wal_file")).and_then(toml::Value::as_str);
-    let log = log.filter(|log| !log.trim().is_empty());
+    let consensus = |key: &str| table.get("consensus").and_then(|consensus| consensus.get(key));
+    let log = consensus("wal_file").and_then(toml::Value::as_str).filter(|log| !log.trim().is_empty());
+    let silent_blocks = launch.given("consensus.double_sign_check_height").and_then(|text| text.trim().parse().ok());
+    let written = || consensus("double_sign_check_height")?.as_integer()?.try_into().ok();
     NodeConfig {
+        silent_blocks: silent_blocks.or_else(written).unwrap_or(0),
         rpc: reachable(rpc.as_deref().unwrap_or(RPC_DEFAULT)),
         remote_signer: remote_signer.filter(|address| !address.trim().is_empty()),
         key: path("priv_validator_key_file", "config/priv_validator_key.json"),
@@ -85,6 +92,15 @@ pub fn node_config(file: &str, launch: NodeLaunch<'_>) -> NodeConfig {
         databases: databases.unwrap_or_else(|| "data".to_owned()),
         consensus_log: log.unwrap_or("data/cs.wal/wal").to_owned(),
     }
+}
+
+/// The port of this machine where a node waits for its signer, if it is one.
+pub(super) fn signer_port(listens: &str) -> Option<SocketAddr> {
+    let address = listens.trim();
+    let address = address.strip_prefix("tcp://").unwrap_or(address);
+    let (host, port) = address.rsplit_once(':').filter(|_| !address.contains('/'))?;
+    let host = if host.is_empty() { "0.0.0.0" } else { host };
+    format!("{host}:{port}").replace("localhost:", "127.0.0.1:").parse().ok()
 }
 
 /// Where to ask a node that listens there.
@@ -153,6 +169,27 @@ mod tests {
         assert_eq!(remote(FILE, "start --priv_validator_laddr=tcp://:1", &variables).as_deref(), Some("tcp://:1"));
         assert_eq!(remote(FILE, "start --priv_validator_laddr=", &[]), None, "it was switched off");
         assert_eq!(remote("", "start", &[("MY_SIMD_PRIV_VALIDATOR_LADDR", "")]), None);
+        for (address, port) in [
+            ("tcp://0.0.0.0:26659", Some("0.0.0.0:26659")),
+            ("tcp://:26659", Some("0.0.0.0:26659")),
+            ("127.0.0.1:1", Some("127.0.0.1:1")),
+            ("tcp://localhost:1", Some("127.0.0.1:1")),
+            ("tcp://[::]:1", Some("[::]:1")),
+            ("unix:///run/signer.sock", None),
+            ("tcp://host", None),
+        ] {
+            assert_eq!(signer_port(address), port.map(|port| port.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_nodes_own_look_for_its_signature_is_noticed() {
+        const FILE: &str = "[consensus]\ndouble_sign_check_height = 5\n";
+        assert_eq!(read(FILE, "start", &[]).silent_blocks, 5);
+        assert_eq!(read("", "start", &[]).silent_blocks, 0);
+        assert_eq!(read("[consensus]\ndouble_sign_check_height = -5\n", "start", &[]).silent_blocks, 0);
+        assert_eq!(read(FILE, "start --consensus.double_sign_check_height=7", &[]).silent_blocks, 7);
+        assert_eq!(read(FILE, "start", &[("MY_SIMD_CONSENSUS_DOUBLE_SIGN_CHECK_HEIGHT", "9")]).silent_blocks, 9);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::check::followed;
 use super::current::APPLIED_FILE;
 use super::extras::Extras;
 use super::names::GENESIS;
-use super::node_config::{NodeConfig, NodeLaunch, node_config};
+use super::node_config::{NodeConfig, NodeLaunch, node_config, signer_port};
 use super::read::Environment;
 use super::services::{plan_question, services};
 use super::settings::Settings;
@@ -27,7 +27,7 @@ use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
     FetchShape, HeightFiles, HeightProbe, HomeLayout, Hook, HookArg, HookCodes, KeepShape, LaunchShape, NodeProbes,
-    NodeShape, Output, ProveShape, Retention, Scout, SignerShape, Stdin, UnitShape,
+    NodeShape, Output, ProveShape, RemoteSignerShape, Retention, Scout, SignerShape, Stdin, UnitShape,
 };
 use crate::template::Template;
 
@@ -83,6 +83,7 @@ pub fn shape(
         migrate: Some(pre_upgrade(settings, &node_home)),
         prove: ProveShape { soak_ms: 5_000, within_ms: 120_000 },
         signer,
+        remote_signer: remote_signer(&node_home, &config),
         webhooks: Vec::new(),
         metrics_listen: None,
         fetch: fetch(settings),
@@ -276,15 +277,26 @@ fn keep(settings: &Settings) -> KeepShape {
     }
 }
 
-/// The key and what it has signed, unless somebody else holds it. Every node of the family has one; where it is missing,
-/// others judge.
-pub(super) fn signer(node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
-    config.remote_signer.is_none().then(|| SignerShape {
+/// The key and what it has signed. Every node of the family has one; where it is missing, or not used, others judge.
+fn own_signer(node_home: &Path, config: &NodeConfig) -> SignerShape {
+    SignerShape {
         key: Some(node_home.join(&config.key)),
         identity: Some(KEY_IDENTITY.to_owned()),
         sign_state: Some(node_home.join(&config.sign_state)),
+        silent_blocks: Some(config.silent_blocks),
         is_declared: false,
-    })
+    }
+}
+
+/// The node's own key, unless somebody else signs for it.
+pub(super) fn signer(node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
+    config.remote_signer.is_none().then(|| own_signer(node_home, config))
+}
+
+/// Who signs for the node, if it is not the node itself.
+pub(super) fn remote_signer(node_home: &Path, config: &NodeConfig) -> Option<RemoteSignerShape> {
+    let address = config.remote_signer.clone()?;
+    Some(RemoteSignerShape { listens: signer_port(&address), address, left: own_signer(node_home, config) })
 }
 
 /// A number that differs from node to node, also where many hosts have the same home.
@@ -370,6 +382,7 @@ mod tests {
             key: Some(config.join("priv_validator_key.json")),
             identity: Some("/pub_key/value".to_owned()),
             sign_state: Some(home.path().join("data/priv_validator_state.json")),
+            silent_blocks: Some(0),
             is_declared: false,
         };
         assert_eq!(node.signer, Some(signer.clone()));
@@ -383,6 +396,10 @@ mod tests {
         assert_eq!((asked(&silent), silent.engine.stall), (None, None));
 
         std::fs::write(config.join("config.toml"), "priv_validator_laddr = \"tcp://0.0.0.0:1\"").unwrap();
-        assert_eq!(look("start").signer, None);
+        let remote = look("start");
+        assert_eq!(remote.signer, None);
+        let remote = remote.remote_signer.unwrap();
+        assert_eq!(remote.listens, Some("0.0.0.0:1".parse().unwrap()));
+        assert_eq!(remote.left.key, Some(config.join("priv_validator_key.json")));
     }
 }

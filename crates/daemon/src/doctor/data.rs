@@ -8,8 +8,9 @@ use ov_sys::durable::followed;
 use ov_types::{UnitName, counted};
 
 use super::host::PROC_BYTES_MAX;
-use super::processes::{command_line, family};
+use super::processes::family_of;
 use super::{DoctorInput, Verdict, failed};
+use crate::family::command_line;
 use crate::units::{Exposure, exposure, user_id, what_is_signed};
 
 /// How deep lock files of databases lie in a data directory, at most.
@@ -39,14 +40,14 @@ pub(super) fn lock(input: &DoctorInput<'_>) -> Vec<Verdict> {
     let locks = lock_files(input, data);
     let held = input.disk.read(Path::new("/proc/locks"), PROC_BYTES_MAX);
     let Ok(held) = held else { return vec![Verdict::unknown(data.display(), "/proc/locks cannot be read")] };
-    let family = family(input);
+    let family = family_of(input);
     let strangers: Vec<Verdict> = String::from_utf8_lossy(&held)
         .lines()
         .filter_map(held_lock)
         .filter_map(|(pid, inode)| Some((pid, locks.get(&inode)?)))
         .filter(|(pid, _)| !family.contains(pid))
         .map(|(pid, path)| {
-            let name = command_line(input, pid).into_iter().next().unwrap_or_else(|| "unknown".to_owned());
+            let name = command_line(input.disk, pid).into_iter().next().unwrap_or_else(|| "unknown".to_owned());
             let message = format!("process {pid} ({name}), which is not ours, holds it");
             Verdict::error(path, message, "end that process: two nodes on one database destroy it")
         })

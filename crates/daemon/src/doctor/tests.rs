@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use ov_chains::shape::{RemoteSignerShape, SignerShape};
 use ov_sys::{RealDisk, SimClock};
 use ov_types::{Moment, Origin, PlanId, Trigger};
 
@@ -49,6 +50,9 @@ struct Home {
     own: Vec<u32>,
     /// Holds the probed port.
     listener: TcpListener,
+    /// Where a signer elsewhere is awaited, and both ends of its connection.
+    door: TcpListener,
+    signer: Option<[TcpStream; 2]>,
 }
 
 impl Home {
@@ -75,7 +79,20 @@ impl Home {
             ov_release::adopt(&RealDisk, &layout, &release(name), "bin/node", 0).unwrap();
         }
         ov_release::switch(&RealDisk, &layout, &release("v1")).unwrap();
-        let shape = ov_chains::load(&RealDisk, folder.path(), None).unwrap();
+        let mut shape = ov_chains::load(&RealDisk, folder.path(), None).unwrap();
+        // A family would say these.
+        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+        let signer = TcpStream::connect(door.local_addr().unwrap()).unwrap();
+        let signer = Some([signer, door.accept().unwrap().0]);
+        let own = shape.signer.as_mut().unwrap();
+        own.silent_blocks = Some(0);
+        let left = SignerShape {
+            key: Some(folder.path().join("config/left.json")),
+            sign_state: Some(folder.path().join("data/left_state.json")),
+            ..own.clone()
+        };
+        let listens = Some(door.local_addr().unwrap());
+        shape.remote_signer = Some(RemoteSignerShape { address: "tcp://signer".to_owned(), listens, left });
         let plan = Plan {
             id: PlanId(3),
             release: release("v2"),
@@ -89,7 +106,7 @@ impl Home {
             supersedes: None,
         };
         let (height, own) = (Some(Height(7)), vec![std::process::id()]);
-        Self { folder, shape, plans: vec![plan.clone()], plan, height, recorded: None, own, listener }
+        Self { folder, shape, plans: vec![plan.clone()], plan, height, recorded: None, own, listener, door, signer }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -163,7 +180,7 @@ fn other_plan(home: &mut Home, name: &str) {
 
 #[test]
 fn each_fault_is_found_under_its_name() {
-    let faults: [(&str, Severity, Break); 29] = [
+    let faults: [(&str, Severity, Break); 33] = [
         ("config.valid", Severity::Error, |home| fs::write(home.path("omnivisor.toml"), "[unit.main]\nx = 1").unwrap()),
         ("config.valid", Severity::Error, |home| remove(home, "omnivisor.toml")),
         ("config.environment", Severity::Error, |home| remove(home, "node.env")),
@@ -189,6 +206,16 @@ fn each_fault_is_found_under_its_name() {
         ("data.sign-state", Severity::Error, |home| remove(home, "data/sign_state.json")),
         ("data.sign-state", Severity::Error, |home| fs::write(home.path("data/sign_state.json"), "{").unwrap()),
         ("data.sign-state", Severity::Error, |home| home.recorded = Some(SignState { height: 8, round: 0, step: 0 })),
+        ("data.remote-signer", Severity::Error, |home| home.signer = None),
+        ("data.remote-signer", Severity::Unknown, |home| {
+            home.signer = None;
+            home.door = TcpListener::bind("127.0.0.1:0").unwrap();
+        }),
+        ("data.left-key", Severity::Warning, |home| {
+            fs::write(home.path("config/left.json"), "{}").unwrap();
+            fs::write(home.path("data/left_state.json"), r#"{"height":"7","round":0,"step":3}"#).unwrap();
+        }),
+        ("data.silence", Severity::Warning, |home| home.shape.signer.as_mut().unwrap().silent_blocks = Some(10)),
         ("plan.release", Severity::Error, |home| remove(home, "releases/v2.release.json")),
         ("plan.conflict", Severity::Error, |home| other_plan(home, "v3")),
         ("plan.conflict", Severity::Warning, |home| other_plan(home, "v2")),
@@ -260,7 +287,7 @@ fn what_runs_under_a_shim_of_this_home_is_ours_without_a_daemon_too() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(shim.stdout.take().unwrap()), &mut line).unwrap();
     let child: u32 = line.trim().parse().unwrap();
-    let family = home.with_input(Depth::Full, processes::family);
+    let family = home.with_input(Depth::Full, processes::family_of);
     for pid in [child, shim.id()] {
         rustix::process::kill_process(
             rustix::process::Pid::from_raw(pid.cast_signed()).unwrap(),

@@ -90,3 +90,14 @@ fn key_and_sign_state_may_lie_elsewhere() {
     assert!(stage.home().join("safe/key.json").exists() && stage.home().join("safe/state.json").exists());
     assert!(!stage.home().join("config").exists() && !stage.data().join("priv_validator_state.json").exists());
 }
+
+#[test]
+fn a_signer_elsewhere_may_connect() {
+    let stage = Stage::new();
+    let address = "127.9.8.7:26659";
+    let node = stage.start(&format!("--block-ms 1 --signer-listens {address}"));
+    node.await_height(1);
+    let _signer = std::net::TcpStream::connect(address).unwrap();
+    let mut second = stage.start_in(&stage.path("other"), &format!("--signer-listens {address}"));
+    assert!(!second.await_end().success(), "two nodes wait at one place");
+}

@@ -1,9 +1,14 @@
 //! The rules for validators that need more than the drop-in has: what the node says in its log.
 
+use std::fs;
+use std::net::TcpStream;
+
+use fakenode::Profile;
 use ov_testkit::{TestNode, is_alive, wait_for, wait_until};
+use ov_types::record::Outcome;
 use ov_types::{ParkReason, UnitState};
 
-use super::support::{ask_well, configuration, home, launched};
+use super::support::{ask_well, configuration, home, install, launched, plan_for};
 
 /// What CometBFT says when it finds that its key signed in blocks that it did not make.
 const DANGER: &str = "found signature from the same key";
@@ -62,5 +67,28 @@ fn what_it_said_is_learned_by_a_daemon_that_was_not_there() {
 fn a_crash_with_other_words_is_made_good() {
     let mut node = that_says("conflicting opinions");
     wait_until("it to be launched again", || launched(&node).len() == 2);
+    assert!(node.stop().status.success());
+}
+
+#[test]
+fn a_new_release_is_proven_only_with_its_signer() {
+    let node = home();
+    let address = node.address().rsplit_once(':').unwrap().0.to_owned() + ":26659";
+    let config = fs::read_to_string(node.path("config/config.toml")).unwrap();
+    let text = format!("priv_validator_laddr = \"tcp://{address}\"\n{config}");
+    fs::write(node.path("config/config.toml"), text).unwrap();
+    let prove = "[upgrade]\nretry-first = \"50ms\"\nretry-max = \"200ms\"\n[upgrade.prove]\nsoak = \"200ms\"\nwithin = \"2s\"\n";
+    node.write_configuration(&configuration(&node, &["--upgrades", "v2@30", "--signer-listens", &address], prove));
+    install(&node, "upgrades/v2", &Profile::new("v2").with("handles", vec!["v2"]));
+    let mut node = node;
+    node.start();
+    let _ = node.wait_for_up("main");
+    let signer = wait_for("the node to wait for its signer", || TcpStream::connect(&address).ok());
+    wait_until("the new release to be launched", || launched(&node).len() == 2);
+    drop(signer);
+    wait_until("the proof to fail", || node.log().contains("no signer is connected"));
+    let _signer = wait_for("the node to wait for its signer", || TcpStream::connect(&address).ok());
+    let plan = plan_for(&node, "v2").plan.id;
+    assert_eq!(node.wait_for_end(plan), Outcome::Committed);
     assert!(node.stop().status.success());
 }

@@ -46,6 +46,13 @@ fn a_key_is_used_on_where_nothing_is_in_doubt() {
 }
 
 #[test]
+fn whoever_signs_elsewhere_may_still_do() {
+    let here = machine("a", "b", "1");
+    let custody = Custody::of_somebody_elsewhere(&here, at(0, 0));
+    assert_eq!(custody.check(&here, at(0, 0)), Err(CustodyProblem::Elsewhere));
+}
+
+#[test]
 fn clocks_that_are_kept_in_time_are_no_doubt() {
     let here = machine("a", "b", "1");
     let custody = Custody::of(&here, at(0, 0));

@@ -49,6 +49,7 @@ impl Builder<'_, '_> {
             migrate: self.migrate(file),
             prove: self.prove(file),
             signer: file.validator.as_ref().map(|validator| self.signer(validator)),
+            remote_signer: None,
             webhooks: file.webhook.iter().enumerate().map(|(index, hook)| self.webhook(index, hook)).collect(),
             metrics_listen: file.metrics.listen,
             snapshots: Retention {
@@ -201,6 +202,7 @@ impl Builder<'_, '_> {
             key: validator.key.as_ref().map(|path| self.path(&key.name("key"), path, None)),
             identity: None,
             sign_state: validator.sign_state.as_ref().map(|path| self.path(&key.name("sign-state"), path, None)),
+            silent_blocks: None,
             is_declared: true,
         }
     }

@@ -89,6 +89,11 @@ impl Node {
         self.command(words).output().unwrap()
     }
 
+    /// Where the node answers.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// `omnivisor …` on the home.
     pub(super) fn omnivisor(&self, words: &[&str]) -> Output {
         let mut command = Command::new(PROGRAM);

@@ -2,6 +2,7 @@
 //! and nothing is signed twice.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -324,4 +325,49 @@ fn no_key_shows_anywhere() {
     assert!(node.stop().success());
     let grep = std::process::Command::new("grep").args(["-r", "-l", "SECRET-KEY"]).arg(node.path("")).output().unwrap();
     assert_eq!(String::from_utf8(grep.stdout).unwrap().trim(), node.path(KEY).to_str().unwrap());
+}
+
+/// Has the node wait for a signer elsewhere, and the address of that.
+fn with_remote_signer(node: &mut Node) -> String {
+    let address = node.address().replace(":26657", ":26659");
+    let config = fs::read_to_string(node.path("config/config.toml")).unwrap();
+    write(node, "config/config.toml", &format!("priv_validator_laddr = \"tcp://{address}\"\n{config}"));
+    node.arguments.retain(|word| word != "--sign");
+    node.arguments.extend(["--signer-listens".to_owned(), address.clone()]);
+    address
+}
+
+#[test]
+fn without_a_signer_elsewhere_no_upgrade_begins() {
+    let mut node = validator("v2@60", &[]);
+    let address = with_remote_signer(&mut node);
+    node.stage("v2");
+    node.start();
+    node.wait_for_line("UPGRADE \"v2\" NEEDED");
+    node.wait_for_line("no signer is connected");
+    let doctor = |node: &Node| String::from_utf8(node.omnivisor(&["doctor"]).stdout).unwrap();
+    assert!(doctor(&node).contains("data.remote-signer"), "{}", doctor(&node));
+    assert_eq!((node.current().as_str(), node.launched().len()), ("genesis", 1));
+    let signer = TcpStream::connect(&address).unwrap();
+    wait_until("the new release to be launched", || node.launched().len() == 2);
+    node.wait_for_height(65);
+    drop(signer);
+    assert!(node.stop().success());
+}
+
+#[test]
+fn a_key_that_the_node_falls_back_to_is_held() {
+    let mut node = that_has_signed();
+    let (config, arguments) = (fs::read_to_string(node.path("config/config.toml")).unwrap(), node.arguments.clone());
+    with_remote_signer(&mut node);
+    node.start();
+    node.wait_for_height(15);
+    let doctor = String::from_utf8(node.omnivisor(&["doctor"]).stdout).unwrap();
+    assert!(doctor.contains("data.left-key") && doctor.contains("this key has signed"), "{doctor}");
+    assert!(node.stop().success());
+    write(&node, "config/config.toml", &config);
+    node.arguments = arguments;
+    is_held(&mut node, &["OV-SGN-011", "somebody elsewhere signed"]);
+    let name = node.name();
+    goes_on(node, &["confirm", "machine", &name]);
 }
