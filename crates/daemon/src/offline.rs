@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ov_chains::shape::HomeLayout;
+use ov_chains::plans::PlanNames;
+use ov_chains::shape::{HomeLayout, PlanQuestion};
 use ov_chains::{ConfigError, NodeShape};
 use ov_engine::Ledger;
 use ov_journal::{JournalError, Parsed};
@@ -20,6 +22,7 @@ use ov_vault::SignState;
 use crate::doctor::Depth;
 use crate::fetch::{Supply, Tell};
 use crate::run::take_home;
+use crate::scout::service::Answered;
 use crate::steps::{Standing, Workshop};
 use crate::{event_log, units};
 
@@ -121,6 +124,13 @@ pub fn stage_release(shape: NodeShape, wanted: &NewRelease, tell: Tell) -> Resul
 /// text may be the address of another one, which is fetched.
 pub fn source_by_plan(shape: NodeShape, release: &ReleaseName, info: &str) -> Result<String, Problem> {
     crate::fetch::source_in(&workshop(shape, Tell::default()), release, info)
+}
+
+/// Asks a service which plan it knows of; an error says why it did not answer.
+pub fn ask_plan(question: &PlanQuestion, names: PlanNames, within: Duration) -> Result<Answered, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("nobody can be asked: {error}"))?;
+    runtime.block_on(crate::scout::service::ask(question, names, within))
 }
 
 /// Stages a release for a node that has no daemon yet, and makes it the current one if none is.

@@ -10,6 +10,7 @@
 mod cosmovisor {
     mod add;
     mod init;
+    mod prepare;
     mod settings;
     mod support;
     mod version;

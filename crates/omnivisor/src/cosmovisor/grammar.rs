@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::complaint::Complaint;
-use super::{add, init, show, version};
+use super::{add, init, prepare, show, version};
 
 /// One command.
 pub(super) struct Command {
@@ -68,7 +68,7 @@ pub(super) const EVERYWHERE: [Flag; 2] = [
 ];
 
 /// All commands, in the order of help.
-pub(super) const COMMANDS: [Command; 9] = [
+pub(super) const COMMANDS: [Command; 10] = [
     Command {
         name: "add-batch-upgrade",
         usage: "[flags]",
@@ -129,6 +129,14 @@ pub(super) const COMMANDS: [Command; 9] = [
         flags: &[],
         words: 0..=1,
         carry_out: init::init,
+    },
+    Command {
+        name: "prepare-upgrade",
+        usage: "[flags]",
+        about: "Prepare for the next upgrade: download its binary ahead of time",
+        flags: &[],
+        words: 0..=0,
+        carry_out: prepare::prepare,
     },
     Command {
         name: RUN,

@@ -12,6 +12,7 @@ mod init;
 mod log;
 pub(crate) mod native;
 mod place;
+mod prepare;
 mod run;
 mod scene;
 mod schedule;

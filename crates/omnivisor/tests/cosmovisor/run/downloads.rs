@@ -27,7 +27,7 @@ fn program() -> &'static (Vec<u8>, String) {
     })
 }
 
-fn serve() -> Server {
+pub(super) fn serve() -> Server {
     Server::new(|question, _| Reply::file(question, &program().0, "\"1\""))
 }
 
@@ -37,11 +37,11 @@ fn platform() -> String {
 }
 
 /// What a plan says of a release at this address.
-fn info(address: &str) -> String {
+pub(super) fn info(address: &str) -> String {
     json!({"binaries": {"other/system": "http://127.0.0.1:9/other", platform(): address}}).to_string()
 }
 
-fn with_checksum(address: &str) -> String {
+pub(super) fn with_checksum(address: &str) -> String {
     format!("{address}?checksum=sha256:{}", program().1)
 }
 

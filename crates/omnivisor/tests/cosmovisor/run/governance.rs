@@ -3,6 +3,7 @@
 use fakenode::Profile;
 use ov_testkit::{PlanService, Says, wait_until};
 
+use super::downloads::{info, serve, with_checksum};
 use super::node::Node;
 
 /// A node that halts at the heights of its schedule, and is asked for its plan often.
@@ -159,4 +160,37 @@ fn heights_that_the_node_is_told_to_skip_are_not_prepared_for() {
     node.wait_for_height(100);
     assert!(node.stop().success());
     assert_eq!((node.launched(), node.out().contains("is armed")), (vec!["v1".to_owned()], false));
+}
+
+#[test]
+fn prepare_upgrade_gives_a_plan_that_waits_its_release_beside_the_running_node() {
+    let (service, server) = (PlanService::grpc(), serve());
+    let mut node = node("v2@250", &service);
+    let info = info(&with_checksum(&server.url("/v2")));
+    service.say(Says::Plan { name: "v2".to_owned(), height: 250, info }, 1);
+    node.start();
+    node.wait_for_line("plan 1 waits");
+    let prepared = node.call(&["prepare-upgrade"]);
+    assert!(prepared.status.success(), "{prepared:?}");
+    node.wait_for_line("upgrade 1 to v2 is armed");
+    assert!(node.height() < 249, "it was armed ahead");
+    node.wait_for_height(255);
+    assert!(node.stop().success());
+    assert_eq!(node.blocks_before_last(), ["v1@249"]);
+}
+
+#[test]
+fn a_release_is_fetched_by_what_governance_says_of_it_and_again_when_that_is_mended() {
+    let (service, server) = (PlanService::grpc(), serve());
+    let mut node = node("v2@300", &service);
+    node.set("DAEMON_ALLOW_DOWNLOAD_BINARIES", "true");
+    let says = |info: String| Says::Plan { name: "v2".to_owned(), height: 300, info };
+    service.say(says(info(&format!("{}?checksum=sha256:{}", server.url("/v2"), "0".repeat(64)))), 1);
+    node.start();
+    node.wait_for_line("plan 1 waits");
+    service.say(says(info(&with_checksum(&server.url("/v2")))), 2);
+    node.wait_for_line("upgrade 1 to v2 is armed");
+    assert!(node.height() < 299, "it was armed ahead");
+    assert!(node.stop().success());
+    assert_eq!(node.launched(), ["v1"]);
 }
