@@ -13,7 +13,7 @@ use ov_engine::{Entry, Ledger, Phase, StepCall};
 use ov_release::fetch::Cancel;
 use ov_sys::{Clock, Disk};
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{Direction, Finding, Height, Plan, PlanId, Problem, ReleaseName, SnapshotId, Step};
+use ov_types::{Direction, Finding, Height, Plan, PlanId, Problem, ReleaseName, SnapshotId, Step, Trigger};
 use ov_vault::SignState;
 
 use crate::core::Core;
@@ -257,9 +257,10 @@ fn state_at(call: &StepCall) -> String {
         (Step::Recheck, Direction::Forward) if call.facts.holds_units == Some(true) => {
             "the node is stopped; nothing was changed since".to_owned()
         }
-        (step, Direction::Forward) if step <= Step::Recheck => {
-            "the node runs as before; nothing was changed".to_owned()
-        }
+        (step, Direction::Forward) if step <= Step::Recheck => match call.plan.trigger {
+            Trigger::Halt { height } => format!("the node halted at height {height} and waits; nothing was changed"),
+            _ => "the node runs as before; nothing was changed".to_owned(),
+        },
         (Step::Keep, Direction::Forward) => format!("the node is stopped; `current` still names {from}"),
         (Step::Switch | Step::Migrate, Direction::Forward) => {
             format!("the node is stopped between {from} and {}", call.plan.release)

@@ -3,8 +3,9 @@
 use std::fs;
 
 use fakenode::Profile;
-use ov_testkit::wait_until;
+use ov_testkit::{wait_for, wait_until};
 use ov_types::FailurePolicy;
+use ov_types::api::PlanPhase;
 use ov_types::record::Outcome;
 
 use super::support::{ask_well, blocks, current, install, launched, plan_for, running};
@@ -77,4 +78,21 @@ fn a_list_of_heights_is_carried_out_one_by_one() {
     assert!(node.stop().status.success());
     let heights: Vec<u64> = blocks(&node).iter().map(|span| span.split_once('@').unwrap().1.parse().unwrap()).collect();
     assert!(heights[0] >= first && heights[1] >= second, "early: {heights:?}, due {first} and {second}");
+}
+
+#[test]
+fn a_node_that_halted_without_its_release_waits_and_goes_on_once_it_is_there() {
+    let mut node = running(&["--upgrades", "v2@30", "--halt-exit", "2"], "");
+    let plan = plan_for(&node, "v2").plan.id;
+    let problem = wait_for("staging to fail", || match node.phase(plan) {
+        PlanPhase::Forward { problem, .. } => problem,
+        _ => None,
+    });
+    assert!(problem.state.contains("the node halted at height 30 and waits"), "{problem:?}");
+    assert!(problem.hint.contains("omnivisor upgrade prepare v2 --from"), "{problem:?}");
+    let source = node.make_release(&Profile::new("v2").with("handles", vec!["v2"])).display().to_string();
+    ask_well(&node, &["upgrade", "prepare", "v2", "--from", &source]);
+    assert_eq!(node.wait_for_end(plan), Outcome::Committed);
+    assert!(node.stop().status.success());
+    assert_eq!((blocks(&node)[0].as_str(), launched(&node)), ("v1@29", vec!["v1".to_owned(), "v2".to_owned()]));
 }
