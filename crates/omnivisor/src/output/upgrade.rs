@@ -94,8 +94,14 @@ pub(crate) fn history(entries: &[HistoryEntry], look: &Look) -> String {
     table.render(look)
 }
 
+/// What a record says. Both halves name every kind of record, so that none is forgotten.
 fn sentence(record: &Record, clock: &Clock) -> (Tone, String) {
-    match record {
+    let said = node_sentence(record).or_else(|| upgrade_sentence(record, clock));
+    said.unwrap_or((Tone::Faint, String::new()))
+}
+
+fn node_sentence(record: &Record) -> Option<(Tone, String)> {
+    Some(match record {
         Record::DaemonStarted { version, .. } => (Tone::Faint, format!("omnivisor {version} took over the node")),
         Record::UnitWanted { unit, up, .. } => {
             (Tone::Plain, format!("unit {unit} is to be {}", if *up { "up" } else { "down" }))
@@ -119,16 +125,32 @@ fn sentence(record: &Record, clock: &Clock) -> (Tone, String) {
             let height = height.map(|height| format!(" at height {height}")).unwrap_or_default();
             (Tone::Plain, format!("main ended {how}{height}"))
         }
-        _ => upgrade_sentence(record, clock),
-    }
+        Record::HeightSeen { height, .. } => (Tone::Faint, format!("the node is at height {height}")),
+        Record::PlanAdded { .. }
+        | Record::PlanNamed { .. }
+        | Record::StepStarted { .. }
+        | Record::StepDone { .. }
+        | Record::StepFailed { .. }
+        | Record::Armed { .. }
+        | Record::Triggered { .. }
+        | Record::TurnedBack { .. }
+        | Record::NeedsOperator { .. }
+        | Record::Resumed { .. }
+        | Record::Ended { .. } => return None,
+    })
 }
 
-fn upgrade_sentence(record: &Record, clock: &Clock) -> (Tone, String) {
-    match record {
+fn upgrade_sentence(record: &Record, clock: &Clock) -> Option<(Tone, String)> {
+    Some(match record {
         Record::PlanAdded { plan, .. } => {
             let when = super::status::trigger(&plan.trigger, clock);
             (Tone::Strong, format!("plan to go to {}, {when}, learned from {}", plan.release, plan.origin))
         }
+        Record::PlanNamed { origin, trigger: Some(trigger), .. } => {
+            let when = super::status::trigger(trigger, clock);
+            (Tone::Plain, format!("it is named by {origin} as well, {when}"))
+        }
+        Record::PlanNamed { origin, trigger: None, .. } => (Tone::Plain, format!("{origin} does not name it any more")),
         Record::StepStarted { step, direction, attempt, .. } => {
             let verb = if *direction == Direction::Forward { "begins" } else { "is being undone" };
             let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
@@ -154,6 +176,14 @@ fn upgrade_sentence(record: &Record, clock: &Clock) -> (Tone, String) {
             (outcome_tone(*outcome), format!("{} by plan {by}", outcome_word(*outcome)))
         }
         Record::Ended { outcome, by: None, .. } => (outcome_tone(*outcome), outcome_word(*outcome).to_owned()),
-        _ => (Tone::Faint, "something that this version does not know".to_owned()),
-    }
+        Record::DaemonStarted { .. }
+        | Record::UnitWanted { .. }
+        | Record::UnitSuspended { .. }
+        | Record::UnitParked { .. }
+        | Record::UnitReleased { .. }
+        | Record::UnitFailed { .. }
+        | Record::SignStateSeen { .. }
+        | Record::HeightSeen { .. }
+        | Record::MainEnded { .. } => return None,
+    })
 }
