@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use ov_chains::plans::PlanRules;
-use ov_chains::shape::{Comparison, Health, HeightProbe, LogShape, NodeShape, Output, Probe, Scout, Stdin};
+use ov_chains::shape::{Comparison, FetchShape, Health, HeightProbe, LogShape, NodeShape, Output, Probe, Scout, Stdin};
 use ov_chains::{Secret, init_template};
 use ov_types::{FailurePolicy, KeepMethod, RestartPolicy, StartAfter, StartWhen, UnitName, WhenLooping};
 
@@ -142,4 +142,20 @@ fn a_first_file_can_be_loaded_from_a_home() {
     let node = ov_chains::load(&ov_sys::RealDisk, home.path(), None).unwrap();
     assert_eq!(node.layout.config, Some(home.path().join("omnivisor.toml")));
     assert_eq!(node.layout.data, home.path().join("data"));
+}
+
+#[test]
+fn what_is_believed_and_accepted_when_something_is_fetched() {
+    const MAIN: &str = "[unit.main]\nprogram = \"x\"\n";
+    assert_eq!(node(MAIN).fetch, FetchShape::default(), "what stands in the schema is what is done");
+    let fetch = node(&format!(
+        "{MAIN}[fetch]\nby-plan = true\nmust-have-checksum = true\nsigners = \
+         [\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"]\nmirrors = [\"https://m.example/\"]\ndownload-max = \
+         \"1GiB\"\nunpacked-max = \"2GiB\"\ntimeout = \"1h\"\nstall = \"5s\"\ntries = 2\n"
+    ))
+    .fetch;
+    assert!(fetch.by_plan && fetch.policy.must_have_checksum && fetch.policy.signers.len() == 1);
+    assert_eq!(fetch.mirrors, ["https://m.example/"]);
+    assert_eq!((fetch.limits.download_bytes_max, fetch.limits.unpacked_bytes_max), (1 << 30, 2 << 30));
+    assert_eq!((fetch.patience.tries, fetch.patience.total.ms(), fetch.silence.stall.ms()), (2, 3_600_000, 5_000));
 }

@@ -324,6 +324,23 @@ fn webhooks_and_their_secrets() {
 }
 
 #[test]
+fn keys_of_those_who_sign() {
+    check(&[
+        (
+            "[fetch]\nsigners = [\"hunter2\"]",
+            "4: fetch.signers[0]: cannot read the key `hunter2`: it is not a minisign public key",
+        ),
+        (
+            "[fetch]\ndownload-max = 1",
+            "4: fetch.download-max: this is a whole number, but a text in quotes is expected here",
+        ),
+        ("[fetch]\ntries = 0", "4: fetch.tries: this number is out of range: it must be from 1 to 100"),
+    ]);
+    let armoured = "[fetch]\nsigners = [\"-----BEGIN PGP PUBLIC KEY BLOCK-----\"]";
+    assert!(said(&format!("{MAIN}{armoured}"))[0].starts_with("4: fetch.signers[0]: cannot read the key "));
+}
+
+#[test]
 fn everything_is_said_at_once_and_nothing_twice() {
     let text = "nmae = \"x\"\n[unit.main]\nprogarm = \"x\"\nrestart = 5\nstop.grace = \"x\"\n[unit.a]\nafter.b = \
                 \"up\"\n[[webhook]]\nurl = 5\n";

@@ -16,7 +16,7 @@ mod wrap;
 pub(crate) use console::Console;
 pub(crate) use meter::Meter;
 pub(crate) use number::{Clock, one_line, printable, size, span};
-pub(crate) use report::{doctor, event, reasons, release_list, snapshot_list};
+pub(crate) use report::{doctor, event, reasons, release, release_list, snapshot_list};
 pub(crate) use status::{expected, height, plan_list, status, summary_line, trigger, unit_note, uptime};
 pub(crate) use style::{Style, Tone, importance_tone, unit_tone};
 pub(crate) use upgrade::{history, plan_phase, step_ribbon};

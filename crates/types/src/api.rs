@@ -249,6 +249,25 @@ pub struct ReleaseStatus {
     pub staged_ms: Option<i64>,
     /// Where it came from.
     pub source: Option<String>,
+    /// What was fetched for it, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<FetchedStatus>,
+}
+
+/// What was fetched to make a release of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FetchedStatus {
+    /// Where from, without what is secret in the address.
+    pub address: String,
+    /// Bytes that were fetched.
+    pub bytes: u64,
+    /// SHA-256 of these bytes.
+    pub sha256: String,
+    /// What they were compared with; without it, nothing said what they should be.
+    pub checksum: Option<String>,
+    /// Who signed them, if that was asked for.
+    pub signer: Option<String>,
 }
 
 /// `POST /v1/releases`: stage a release without a plan.

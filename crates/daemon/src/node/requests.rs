@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ov_engine::{Order, Phase, Refused, Wish};
 use ov_sys::durable;
 use ov_types::api::{
-    Acknowledged, HistoryEntry, NewPlan, NewRelease, Refusal, ReleaseStatus, ReloadReport, RestoreSnapshot,
-    SnapshotReport, SnapshotStatus, UnitOrder,
+    Acknowledged, FetchedStatus, HistoryEntry, NewPlan, NewRelease, Refusal, ReleaseStatus, ReloadReport,
+    RestoreSnapshot, SnapshotReport, SnapshotStatus, UnitOrder,
 };
 use ov_types::record::Outcome;
 use ov_types::{ExitCode, FailurePolicy, Origin, Plan, PlanId, Problem, ReleaseName, SnapshotId, Trigger, UnitName};
@@ -500,11 +500,22 @@ fn releases(shop: &Workshop) -> Answer<Vec<ReleaseStatus>> {
                 current: each.current,
                 bytes: provenance.as_ref().map_or(0, |provenance| provenance.size),
                 staged_ms: each.staged_at_ms(),
+                fetched: provenance.as_ref().and_then(|provenance| provenance.fetched.as_deref()).map(fetched_status),
                 source: provenance.map(|provenance| provenance.source),
                 name: each.name,
             }
         })
         .collect())
+}
+
+fn fetched_status(fetched: &ov_release::Fetched) -> FetchedStatus {
+    FetchedStatus {
+        address: fetched.address.clone(),
+        bytes: fetched.size,
+        sha256: fetched.sha256.to_string(),
+        checksum: fetched.checksum.clone(),
+        signer: fetched.signer.clone(),
+    }
 }
 
 fn stage_release(shop: &Workshop, release: NewRelease) -> Answer<Acknowledged> {

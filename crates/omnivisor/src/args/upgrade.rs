@@ -181,6 +181,11 @@ pub(crate) struct UpgradeArgs {
 pub(crate) enum ReleaseCommand {
     /// List what is staged
     List,
+    /// Show where one came from, and what was said for it
+    Show {
+        /// The release
+        release: ReleaseName,
+    },
     /// Remove one that neither runs nor is planned
     Remove {
         /// The release

@@ -65,16 +65,44 @@ fn word(severity: Severity) -> &'static str {
     }
 }
 
+/// `omnivisor release show`.
+pub(crate) fn release(release: &ReleaseStatus, look: &Look) -> String {
+    let mut lines = vec![
+        ("release", release.name.to_string()),
+        ("state", release_state(release).1.to_owned()),
+        ("size", size(release.bytes)),
+        ("staged", release.staged_ms.map(|at| look.clock.both(at)).unwrap_or_default()),
+        ("source", release.source.clone().unwrap_or_default()),
+    ];
+    if let Some(fetched) = &release.fetched {
+        let unsaid = || "none was given: nothing said what it should be".to_owned();
+        lines.extend([
+            ("fetched", format!("{} from {}", size(fetched.bytes), fetched.address)),
+            ("sha256", fetched.sha256.clone()),
+            ("checksum", fetched.checksum.clone().unwrap_or_else(unsaid)),
+            ("signed by", fetched.signer.clone().unwrap_or_else(|| "nobody was asked for".to_owned())),
+        ]);
+    }
+    let line = |(name, text): (&str, String)| {
+        format!("{} {}\n", look.style.paint(Tone::Faint, format!("{name:<10}")), one_line(&text))
+    };
+    lines.into_iter().filter(|(_, text)| !text.is_empty()).map(line).collect()
+}
+
+fn release_state(release: &ReleaseStatus) -> (Tone, &'static str) {
+    match (release.current, release.complete) {
+        (true, true) => (Tone::Good, "current"),
+        (true, false) => (Tone::Bad, "current, incomplete"),
+        (false, true) => (Tone::Plain, "staged"),
+        (false, false) => (Tone::Bad, "incomplete"),
+    }
+}
+
 /// `omnivisor release list`.
 pub(crate) fn release_list(releases: &[ReleaseStatus], look: &Look) -> String {
     let mut table = Table::new(["RELEASE", "STATE", "SIZE", "STAGED", "SOURCE"]);
     for release in releases {
-        let (tone, state) = match (release.current, release.complete) {
-            (true, true) => (Tone::Good, "current"),
-            (true, false) => (Tone::Bad, "current, incomplete"),
-            (false, true) => (Tone::Plain, "staged"),
-            (false, false) => (Tone::Bad, "incomplete"),
-        };
+        let (tone, state) = release_state(release);
         table.row([
             Cell::new(Tone::Strong, release.name.as_str()),
             Cell::new(tone, state),

@@ -107,6 +107,7 @@ fn releases_and_snapshots_are_tables() {
         current,
         bytes: 40_000_000,
         staged_ms: Some(sample::NOON_MS - 3_600_000),
+        fetched: None,
         source: Some("/srv/build/node".to_owned()),
     };
     let text = super::release_list(&[release("v1", true, true), release("v2", false, false)], &sample::look());

@@ -45,6 +45,12 @@ fn a_plan_goes_to_a_release_at_an_address() {
         _ => None,
     });
     assert_eq!(fetched, Some((name("v2"), server.url("/v2"), program().len() as u64)));
+    let shown = node.omnivisor(&["release", "show", "v2"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for line in [format!("source     {} for plan {id}\n", server.url("/v2")), "checksum   none was given".to_owned()] {
+        assert!(shown.contains(&line), "{shown}");
+    }
+    assert!(!node.omnivisor(&["release", "show", "v9"]).status.success());
     finish(node);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ov_release::fetch::Policy;
+use ov_release::fetch::{Limits, Patience, Policy, Signer, Silence};
 use ov_types::{EngineSettings, KeepMethod, Lifetime, StallPolicy, UnitName, UpgradeRules};
 
 use super::Builder;
@@ -57,7 +57,7 @@ impl Builder<'_, '_> {
                 keep_for_ms: file.snapshots.keep_for.map(ov_types::Span::ms),
                 max_bytes: file.snapshots.max_bytes.map(|size| size.0),
             },
-            fetch: fetch(&file.fetch),
+            fetch: self.fetch(&file.fetch),
             releases_keep_last: file.releases.keep_last,
             written: Written::of(file),
             layout,
@@ -228,17 +228,37 @@ impl Builder<'_, '_> {
         }
     }
 
+    fn fetch(&mut self, fetch: &Fetch) -> FetchShape {
+        let mut signers = Vec::new();
+        for (index, key) in fetch.signers.iter().enumerate() {
+            let is_armoured = key.trim_start().starts_with("-----BEGIN");
+            match if is_armoured { Signer::openpgp(key) } else { Signer::minisign(key) } {
+                Ok(signer) => signers.push(signer),
+                Err(error) => self.document.tell(&Key::of("fetch.signers").index(index), format!("cannot {error}")),
+            }
+        }
+        let policy = Policy { must_have_checksum: fetch.must_have_checksum, signers };
+        let by_default = FetchShape::default();
+        FetchShape {
+            by_plan: fetch.by_plan,
+            policy,
+            mirrors: fetch.mirrors.clone(),
+            limits: Limits {
+                download_bytes_max: fetch.download_max.0,
+                unpacked_bytes_max: fetch.unpacked_max.0,
+                ..by_default.limits
+            },
+            patience: Patience { tries: fetch.tries, total: fetch.timeout, ..by_default.patience },
+            silence: Silence { stall: fetch.stall, ..by_default.silence },
+        }
+    }
+
     fn secret(&mut self, key: &Key, file: Option<&str>, variable: Option<&str>) -> Option<Secret> {
         match file {
             Some(file) => Some(Secret::File(self.path(key, file, None))),
             None => variable.map(|name| Secret::Variable(name.to_owned())),
         }
     }
-}
-
-fn fetch(fetch: &Fetch) -> FetchShape {
-    let policy = Policy { must_have_checksum: fetch.must_have_checksum, ..Policy::default() };
-    FetchShape { by_plan: fetch.by_plan, policy, mirrors: fetch.mirrors.clone(), ..FetchShape::default() }
 }
 
 /// A number that differs from node to node, also where many hosts have the same home (FNV-1a).

@@ -428,7 +428,7 @@ impl Default for Snapshots {
 }
 
 /// `[fetch]`
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Fetch {
     /// Whether the addresses that plans carry are followed. Without it only what you name is fetched.
@@ -438,6 +438,41 @@ pub(crate) struct Fetch {
     /// Folders of somebody who keeps copies, asked in this order when the address itself does not serve.
     #[schemars(schema_with = "formats::urls")]
     pub(crate) mirrors: Vec<String>,
+    /// Public keys. If there are any, one of them must have signed what is fetched, beside every checksum; the signature
+    /// lies at the same address with `.minisig`, or `.asc` or `.sig`, behind it. Each is a minisign key, the line that
+    /// begins with `RW`, or an OpenPGP certificate in armour, for which the program has to be built with `openpgp`.
+    pub(crate) signers: Vec<String>,
+    /// What is fetched may not be larger.
+    #[schemars(schema_with = "formats::size")]
+    pub(crate) download_max: ByteSize,
+    /// What an archive holds may not be larger.
+    #[schemars(schema_with = "formats::size")]
+    pub(crate) unpacked_max: ByteSize,
+    /// A download that takes longer is given up for now; the next try goes on where it was.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) timeout: Span,
+    /// A server that says nothing for this long is taken to be gone.
+    #[schemars(schema_with = "formats::lasting")]
+    pub(crate) stall: Span,
+    /// How often a server is asked in a row before it is told that it does not answer. A plan goes on asking all the same.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) tries: u32,
+}
+
+impl Default for Fetch {
+    fn default() -> Self {
+        Self {
+            by_plan: false,
+            must_have_checksum: false,
+            mirrors: Vec::new(),
+            signers: Vec::new(),
+            download_max: ByteSize(8 << 30),
+            unpacked_max: ByteSize(16 << 30),
+            timeout: Span::from_seconds(6 * 3600),
+            stall: Span::from_seconds(30),
+            tries: 4,
+        }
+    }
 }
 
 /// `[releases]`

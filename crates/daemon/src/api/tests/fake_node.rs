@@ -108,7 +108,7 @@ fn plan(id: u64) -> PlanStatus {
 
 fn release() -> ReleaseStatus {
     let name = ReleaseName::new("v1").unwrap();
-    ReleaseStatus { name, complete: true, current: true, bytes: 9, staged_ms: None, source: None }
+    ReleaseStatus { name, complete: true, current: true, bytes: 9, staged_ms: None, source: None, fetched: None }
 }
 
 fn snapshot() -> SnapshotStatus {
