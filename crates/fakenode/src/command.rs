@@ -19,7 +19,7 @@ fakenode: a scriptable blockchain node
 usage:
   fakenode start --home DIR [switches]       run until told to stop
   fakenode version [--output json]           say which version this is; also --version
-  fakenode status --home DIR                 ask a running node; needs --http at its start
+  fakenode status [--home DIR]               ask a running node, noting that in HOME/asked; needs --http at its start
   fakenode pre-upgrade --home DIR            end as the switch pre-upgrade says
   fakenode verify --home DIR | --data DIR    check what nodes left behind; JSON, exit 1 if anything is wrong
   fakenode help                              this text
@@ -31,6 +31,7 @@ exit codes:
   141  nobody reads the output any more
   others as the switches say
 
+Without --home, `status` takes $FAKENODE_HOME, as nodes of the Cosmos family take theirs.
 The version and the defaults of switches come from `fakenode.json` beside the executable, or from inside it, else
 the version is $FAKENODE_VERSION. The same keys, with underscores, go to `POST /control` while the node runs.
 ";
@@ -62,6 +63,10 @@ fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
         ["version" | "--version"] => version(&flags, false),
         ["version", "--output" | "-o", "json"] => version(&flags, true),
         ["status", "--home", home] => status(&PathBuf::from(home)),
+        ["status"] => match std::env::var_os("FAKENODE_HOME") {
+            Some(home) => status(&PathBuf::from(home)),
+            None => Err(Error::Usage("`status` without a home; see `fakenode help`".to_owned())),
+        },
         ["pre-upgrade", "--home", home] => pre_upgrade(&PathBuf::from(home)),
         ["verify", "--home", home] => verify(&verify_home(&PathBuf::from(home))?),
         ["verify", "--data", data] => verify(&verify_data(&PathBuf::from(data))?),
@@ -116,11 +121,16 @@ fn version(flags: &Map<String, Value>, as_json: bool) -> Result<u8, Error> {
     Ok(0)
 }
 
+/// What a running node says of itself, under the names that newer and older nodes of the Cosmos family have for it.
 fn status(home: &std::path::Path) -> Result<u8, Error> {
+    files::append_line(&home.join("asked"), "status")?;
     let path = home.join("http.port");
     let port = files::read_if_there(&path)?.ok_or_else(|| Error::damaged(&path, "the node does not listen"))?;
     let body = http::get(&format!("127.0.0.1:{}", port.trim()), "/status")?;
-    say(body.trim());
+    let mut answer: Value = serde_json::from_str(&body).map_err(Error::Switches)?;
+    let mut result = answer["result"].take();
+    result["SyncInfo"] = result["sync_info"].clone();
+    say(&result.to_string());
     Ok(0)
 }
 

@@ -144,7 +144,7 @@ fn health(switches: &Switches, ready: bool) -> Answer {
 }
 
 fn status(shared: &Shared, switches: &Switches, version: &str) -> Value {
-    let height = shared.height();
+    let height = shared.stored();
     json!({
         "jsonrpc": "2.0",
         "id": -1,

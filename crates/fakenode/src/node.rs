@@ -231,6 +231,7 @@ impl Node {
         running.halted_for = Some(upgrade.clone());
         if let Some(databases) = &mut running.databases {
             databases.store(upgrade.height)?;
+            self.shared.set_stored(upgrade.height);
         }
         running.store.flush()?;
         let (name, height, info) = (&upgrade.name, upgrade.height, &switches.plan_info);

@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     switches: Mutex<Switches>,
     events: Mutex<Sender<Event>>,
     height: AtomicU64,
+    stored: AtomicU64,
     block_time_ms: AtomicU64,
     ready: AtomicBool,
     hung: AtomicBool,
@@ -43,6 +44,7 @@ impl Shared {
             switches: Mutex::new(switches),
             events: Mutex::new(sender),
             height: AtomicU64::new(0),
+            stored: AtomicU64::new(0),
             block_time_ms: AtomicU64::new(time::now_ms()),
             ready: AtomicBool::new(false),
             hung: AtomicBool::new(false),
@@ -91,6 +93,16 @@ impl Shared {
     pub(crate) fn set_height(&self, height: u64) {
         self.block_time_ms.store(time::now_ms(), Ordering::Relaxed);
         self.height.store(height, Ordering::Relaxed);
+        self.set_stored(height);
+    }
+
+    /// The block of this height is there, and perhaps never carried out.
+    pub(crate) fn set_stored(&self, height: u64) {
+        self.stored.store(height, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
     }
 
     pub(crate) fn height(&self) -> u64 {

@@ -158,7 +158,7 @@ switches! {
         initial_height: u64 = 1, "Height of the first block of an empty data directory.";
         data_bytes: u64 = 0, "Fill the data directory with write-once files of this size in all (units KiB, MiB, GiB).";
         stop_blocks: bool = false, "Make no blocks.";
-        comet: bool = false, "Keep the height in blockstore.db and state.db too, as CometBFT does in LevelDB.";
+        comet: bool = false, "Keep the height in blockstore.db and state.db too, as CometBFT does in LevelDB; a halted node then answers with that of the block that it cannot carry out.";
     }
     "Answers" {
         http: Option<String> = None, "Listen here, such as 127.0.0.1:0; the port is written to HOME/http.port.";

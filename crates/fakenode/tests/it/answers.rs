@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, wait_for};
 use fakenode::Profile;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
@@ -26,7 +26,12 @@ fn the_questions_of_a_cometbft_node() {
     assert_eq!(node.get("/nonsense").0, 404);
     assert_eq!(node.ask("DELETE", "/status", "").unwrap().0, 405);
     let asked = stage.run(&format!("status --home {}", stage.home().display()));
-    assert!(crate::stage::text(&asked.stdout).contains("latest_block_height"));
+    let answer: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    for key in ["sync_info", "SyncInfo"] {
+        assert!(answer[key]["latest_block_height"].is_string(), "{answer}");
+    }
+    assert_eq!(std::fs::read_to_string(stage.home().join("asked")).unwrap(), "status\n");
+    assert_eq!(stage.run("status").status.code(), Some(2), "nobody told it where");
 }
 
 #[test]

@@ -60,6 +60,19 @@ fn a_halt_can_end_the_process() {
 }
 
 #[test]
+fn a_halted_node_has_stored_the_block_that_it_cannot_carry_out() {
+    let mut stage = Stage::new();
+    stage.switch_to(&v1());
+    for (comet, height) in [("", "9"), ("--comet", "10")] {
+        let mut node = stage.start(&format!("--upgrades v2@10 --http 127.0.0.1:0 {comet}"));
+        node.await_line("NEEDED at height: 10");
+        let status = wait_for("an answer", || node.get("/status").0.eq(&200).then(|| node.get_json("/status")));
+        assert_eq!(status["result"]["sync_info"]["latest_block_height"], height);
+        node.stop();
+    }
+}
+
+#[test]
 fn a_version_that_comes_too_early_refuses() {
     let mut stage = Stage::new();
     stage.switch_to(&v2());
