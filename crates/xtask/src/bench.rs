@@ -1,11 +1,13 @@
-//! Benchmarks against others, side by side in one run: `cargo xtask bench supervise`.
+//! Benchmarks against others, side by side in one run: `cargo xtask bench supervise`, `cargo xtask bench cosmos`.
 //!
 //! Everything runs as it is delivered, on the same machine, within minutes of each other, with the same processes to
-//! look after. It writes `docs/bench/supervise.md` (keeping what people wrote at its end) and the numbers as JSON
-//! beside it. It installs nothing unless told to.
+//! look after. Each writes a page in `docs/bench` (keeping what people wrote at its end) and the numbers as JSON beside
+//! it. It installs nothing unless told to.
 
 pub(crate) mod child;
+mod cosmos;
 mod crowd;
+mod document;
 mod facts;
 mod log;
 mod pattern;
@@ -22,11 +24,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::Verdict;
+
 /// What to compare.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     /// Compare omnivisor as a supervisor with s6, runit, supervisord and systemd.
     Supervise(Supervise),
+    /// Compare omnivisor under the name `cosmovisor` with the original, over upgrades of a fake chain. Needs Go.
+    Cosmos(cosmos::Cosmos),
 }
 
 /// How to compare supervisors.
@@ -63,8 +69,9 @@ pub(crate) enum Part {
 }
 
 /// Runs a comparison. Returns whether it could be made.
-pub(crate) fn run(root: &Path, bench: &Bench) -> Result<bool> {
+pub(crate) fn run(root: &Path, bench: &Bench) -> Result<Verdict> {
     match bench {
-        Bench::Supervise(options) => supervise::run(root, options),
+        Bench::Supervise(options) => supervise::run(root, options).map(Verdict::from),
+        Bench::Cosmos(options) => cosmos::run(root, options),
     }
 }

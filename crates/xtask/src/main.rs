@@ -74,7 +74,7 @@ fn main() -> ExitCode {
 
 fn carry_out(root: &Path, command: &Command) -> Result<Verdict> {
     match command {
-        Command::Bench(what) => bench::run(root, what).map(Verdict::from),
+        Command::Bench(what) => bench::run(root, what),
         Command::Ci => ci::run(root).map(Verdict::from),
         Command::Crash(wanted) => crash::run(root, wanted).map(Verdict::from),
         Command::E2e(what) => e2e::run(root, what),

@@ -54,6 +54,25 @@ pub(crate) fn cost(pids: &[u32]) -> Cost {
     cost
 }
 
+/// The milliseconds of processor time that these processes used so far, and the children that they waited for.
+pub(crate) fn processor_ms(pids: &[u32]) -> f64 {
+    let ticks = |pid: &u32| -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        // utime, stime, cutime and cstime; the state is the first one here.
+        Some(fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum())
+    };
+    let ticks = u32::try_from(pids.iter().filter_map(ticks).sum::<u64>()).unwrap_or(u32::MAX);
+    f64::from(ticks) * 1e3 / f64::from(u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100))
+}
+
+/// What a process was called with, its own name first.
+pub(crate) fn arguments(pid: u32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+    words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
 /// How often each thread of these processes was switched to so far.
 pub(crate) fn switches(pids: &[u32]) -> BTreeMap<PathBuf, u64> {
     let tasks = |pid: &u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
@@ -148,6 +167,8 @@ mod tests {
         assert!(family.contains(&child.id()));
         assert_eq!(in_namespace(&family, i32::try_from(child.id()).unwrap()), Some(child.id()));
         assert!(cost(&[child.id()]).rss_kib > 0);
+        assert_eq!(arguments(child.id()), ["sleep", "100"]);
+        assert!(processor_ms(&[std::process::id()]) >= 0.0);
         assert!(switches(&[std::process::id()]).values().sum::<u64>() > 0);
         child.kill().unwrap();
         child.wait().unwrap();

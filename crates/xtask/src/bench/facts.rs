@@ -7,7 +7,7 @@ use std::process::Command;
 use super::peers::Peer;
 use super::volume;
 
-/// Processor, memory, kernel, file system, versions.
+/// Processor, memory, kernel, file system, our version.
 pub(super) fn of_machine(folder: &Path) -> Vec<(String, String)> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
@@ -16,16 +16,19 @@ pub(super) fn of_machine(folder: &Path) -> Vec<(String, String)> {
     let release = read("/proc/sys/kernel/osrelease");
     let kernel: String =
         release.trim().chars().take_while(|letter| letter.is_ascii_digit() || *letter == '.').collect();
-    let mut facts = vec![
+    vec![
         ("processors".to_owned(), format!("{processors} × {model}")),
         ("memory".to_owned(), format!("{} GB", memory_kib / 1_000_000)),
         ("kernel".to_owned(), format!("Linux {kernel}")),
         ("system".to_owned(), field(&read("/etc/os-release"), "PRETTY_NAME", "=").trim_matches('"').to_owned()),
         ("file system".to_owned(), volume::kind(folder)),
         ("omnivisor".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    facts.extend(Peer::ALL.into_iter().filter_map(|peer| Some((peer.name().to_owned(), version(peer.package()?)))));
-    facts
+    ]
+}
+
+/// The versions of the supervisors that are compared.
+pub(super) fn of_peers() -> impl Iterator<Item = (String, String)> {
+    Peer::ALL.into_iter().filter_map(|peer| Some((peer.name().to_owned(), version(peer.package()?))))
 }
 
 fn field(text: &str, name: &str, sign: &str) -> String {

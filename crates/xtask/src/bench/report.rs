@@ -20,6 +20,8 @@ pub(super) struct Row {
 pub(super) enum Aim {
     AtMost(f64),
     AtLeast(f64),
+    /// So many times less than each of the others.
+    TimesLess(f64),
 }
 
 /// What one of them did.
@@ -41,9 +43,19 @@ impl Row {
     }
 
     fn is_met(&self) -> Option<bool> {
+        let ours = self.ours()?;
         Some(match self.aim? {
-            Aim::AtMost(bound) => self.ours()? <= bound,
-            Aim::AtLeast(bound) => self.ours()? >= bound,
+            Aim::AtMost(bound) => ours <= bound,
+            Aim::AtLeast(bound) => ours >= bound,
+            Aim::TimesLess(times) => {
+                let others: Vec<f64> = self
+                    .cells
+                    .iter()
+                    .filter(|cell| cell.who != OURS)
+                    .map(|cell| cell.value.clone().ok())
+                    .collect::<Option<_>>()?;
+                !others.is_empty() && others.iter().all(|value| ours * times <= *value)
+            }
         })
     }
 
@@ -65,6 +77,7 @@ impl Row {
         match aim {
             Aim::AtMost(bound) => format!("≤ {bound}: {verdict}"),
             Aim::AtLeast(bound) => format!("≥ {bound}: {verdict}"),
+            Aim::TimesLess(times) => format!("{times}× less: {verdict}"),
         }
     }
 }
@@ -133,7 +146,13 @@ mod tests {
         assert!(text.contains("| relaunch | ms | 4.0 | 1000.0 (250.00×) | – | ≤ 5: met |"), "{text}");
         assert!(text.contains("runit, relaunch: failed to find it"), "{text}");
         assert!(table(&[row(6.0, Aim::AtMost(5.0))]).contains("missed"));
-        assert!(table(&[row(6.0, Aim::AtLeast(5.0))]).contains("met"));
+        assert!(table(&[row(6.0, Aim::AtLeast(5.0))]).contains("≥ 5: met"));
+        let mut pair = row(10.0, Aim::TimesLess(100.0));
+        assert!(table(&[pair.clone()]).contains("100× less: not measured"));
+        pair.cells.pop();
+        assert!(table(&[pair.clone()]).contains("100× less: met"));
+        pair.aim = Some(Aim::TimesLess(101.0));
+        assert!(table(&[pair]).contains("missed"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::crowd::{self, Programs};
+use super::document::Document;
 use super::log::Sink;
 use super::peers::Peer;
 use super::quiet::{self, Patience, Quiet};
@@ -27,8 +28,7 @@ const DATA_BYTES: u64 = 2 << 30;
 const UPGRADES: usize = 12;
 const MEMORY_FOLDER: &str = "/dev/shm";
 const PACKAGES: &str = "s6 runit supervisor xfsprogs btrfs-progs";
-/// What stands below this line in the document was written by people, and stays.
-const BY_HAND: &str = "<!-- Written by hand from here on. -->";
+const DOCUMENT: Document = Document { name: "supervise", title: "Omnivisor beside other supervisors" };
 
 /// Everything a measurement needs.
 struct Bench {
@@ -47,7 +47,8 @@ pub(super) fn run(root: &Path, options: &Supervise) -> Result<bool> {
     let patience = Patience { attempts: options.attempts, wait: Duration::from_secs(options.wait) };
     let mut bench = Bench { programs, folder: folder.clone(), patience, measured: 0 };
     let wants = |part| options.only.is_empty() || options.only.contains(&part);
-    let facts = facts::of_machine(&folder);
+    let mut facts = facts::of_machine(&folder);
+    facts.extend(facts::of_peers());
     let mut rows = Vec::new();
     let parts: [(Part, Measure); 5] = [
         (Part::Idle, Bench::idle),
@@ -64,7 +65,7 @@ pub(super) fn run(root: &Path, options: &Supervise) -> Result<bool> {
         }
         if options.only.is_empty() {
             // After each part: what was measured is not lost with what was not.
-            write_down(root, &facts, &rows)?;
+            DOCUMENT.write(root, &facts, &rows)?;
         }
     }
     fs::remove_dir_all(&folder).context("remove the folder worked in")?;
@@ -265,28 +266,4 @@ fn gap_rows(what: &str, aim_ms: f64, all: &[(&'static str, Measured<Vec<f64>>)])
         cells: all.iter().map(|(who, gaps)| cell(who, gaps, at(percent))).collect(),
     };
     vec![of(50, "median", Some(Aim::AtMost(aim_ms))), of(99, "p99", None)]
-}
-
-fn write_down(root: &Path, facts: &[(String, String)], rows: &[Row]) -> Result<()> {
-    let folder = root.join("docs/bench");
-    fs::create_dir_all(&folder).context("make docs/bench")?;
-    let document: PathBuf = folder.join("supervise.md");
-    let before = fs::read_to_string(&document).unwrap_or_default();
-    let by_hand = before.split_once(BY_HAND).map_or("\n", |(_, rest)| rest);
-    let facts_text: Vec<String> = facts.iter().map(|(name, value)| format!("- {name}: {value}\n")).collect();
-    let facts_text = facts_text.concat();
-    let text = format!(
-        "# Omnivisor beside other supervisors\n\n\
-         Written by `cargo xtask bench supervise`, all in one run. In brackets: how many times omnivisor's value.\n\n\
-         {facts_text}\n{}\n{BY_HAND}{by_hand}",
-        report::table(rows)
-    );
-    fs::write(&document, text).context("write docs/bench/supervise.md")?;
-    let facts = facts.iter().map(|(name, value)| (name.clone(), value.clone().into()));
-    let facts: serde_json::Map<String, serde_json::Value> = facts.collect();
-    let json = serde_json::json!({ "version": "1.0", "machine": facts, "rows": report::to_json(rows) });
-    let json = format!("{}\n", serde_json::to_string_pretty(&json)?);
-    fs::write(folder.join("supervise.json"), json).context("write docs/bench/supervise.json")?;
-    say("written to docs/bench/supervise.md");
-    Ok(())
 }

@@ -117,7 +117,7 @@ fn prepare(programs: &Programs, home: &Path, upgrades: usize) -> Result<()> {
 }
 
 /// Files that never change, and one that always does; on the disk before anything is measured.
-fn make_data(folder: &Path, bytes: u64) -> Result<()> {
+pub(super) fn make_data(folder: &Path, bytes: u64) -> Result<()> {
     fs::create_dir_all(folder).context("make the data")?;
     let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
     let mut block = vec![0; 1 << 20];
