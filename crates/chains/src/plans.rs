@@ -6,7 +6,9 @@ use ov_types::{Height, ReleaseName};
 
 use crate::cosmos;
 
-pub use crate::cosmos::{Author, Current, Evidence, Main, Meaning, Stale, meaning};
+pub use crate::cosmos::{
+    Author, Current, Doubt, Evidence, Fit, FitEvidence, KnownRelease, Main, Meaning, Stale, fit, meaning,
+};
 
 /// How the plans in a file are to be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +112,11 @@ impl PlanNames {
 pub fn applied_height(copy: &[u8]) -> Option<Height> {
     let plan = cosmos::PlanInfo::parse(copy).ok()?;
     u64::try_from(plan.height).ok().map(Height)
+}
+
+/// What the copy of an applied plan says besides.
+pub fn applied_info(copy: &[u8]) -> Option<String> {
+    cosmos::PlanInfo::parse(copy).ok().map(|plan| plan.info).filter(|info| !info.is_empty())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! a plan was handled before is the caller's to know.
 
 mod evidence;
+mod fit;
 pub mod service;
 
 use std::collections::BTreeMap;
@@ -58,6 +59,10 @@ pub struct Known {
     pub height: Option<Height>,
     /// The height below which it cannot be any more, remembered or from what it has signed.
     pub remembered: Option<Height>,
+    /// Whether an upgrade is under way, which alone says what is launched.
+    pub is_upgrading: bool,
+    /// The height that it was last seen at, as the journal has it.
+    pub noted: Option<Height>,
     /// How high its data is, if main does not run and its files tell.
     pub at_rest: Option<HeightAtRest>,
     /// The height has stood for a while, or was just reached when the file was written.
@@ -88,7 +93,8 @@ impl Known {
     /// The height of the last plan that is past. What is only remembered may be the height of other data.
     fn past(&self) -> Option<Height> {
         // Data that lies there goes on with its next block.
-        self.lies_at().map(|Height(height)| Height(height.saturating_add(1))).or(self.height)
+        let next = self.at_rest.map(|at_rest| Height(at_rest.at_least.0.saturating_add(1)));
+        if self.lies_at().is_some() { next } else { next.max(self.height) }
     }
 }
 
@@ -147,6 +153,8 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
     let known = &Known { at_rest: evidence::at_rest(disk, shape, known), ..known.clone() };
     let mut looked = Looked { at_rest: known.at_rest, ..Looked::default() };
     let known_origins = || known.named.iter().map(|named| &named.origin);
+    let releases = known.at_rest.map(|_| fit::releases(disk, shape)).unwrap_or_default();
+    let last_behind = fit::last_behind(&releases, known.past());
     for scout in &shape.scouts {
         let Scout::PlanFile { path, on_failure, rules } = scout else { continue };
         let mut writing = writing(disk, path);
@@ -161,7 +169,7 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
                     let evidence = Gathered::of(disk, shape, known, writing);
                     meanings.push(evidence.meaning(rules, plan, known));
                 }
-                pass_over(&mut meanings, known.past());
+                pass_over(&mut meanings, known.past(), last_behind);
                 for ((plan, origin), meaning) in plans.iter().zip(&origins).zip(meanings) {
                     match meaning {
                         Ok(trigger) => looked.inputs.push(Input::PlanSeen(wish(plan, trigger, *on_failure, origin))),
@@ -193,17 +201,18 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
         }
         looked.writings.extend(writing.map(|writing| (path.clone(), writing)));
     }
+    fit::look(disk, shape, known, releases, &mut looked);
     looked
 }
 
 /// Of several plans whose height is past, only the last fits the data: the others would be steps on the way that the node
-/// has gone already.
-fn pass_over(meanings: &mut [Result<Trigger, Option<String>>], height: Option<Height>) {
+/// has gone already. `last_behind`: the last upgrade behind the data of a node that is down, whether current is of it or not.
+fn pass_over(meanings: &mut [Result<Trigger, Option<String>>], height: Option<Height>, last_behind: Option<Height>) {
     let past = |meaning: &Result<Trigger, Option<String>>| {
         let due = meaning.as_ref().ok().and_then(Trigger::height);
         due.filter(|due| height.is_some_and(|height| height >= *due))
     };
-    let last = meanings.iter().filter_map(past).max();
+    let last = meanings.iter().filter_map(past).chain(last_behind).max();
     for meaning in meanings.iter_mut().filter(|meaning| past(meaning).is_some_and(|due| Some(due) < last)) {
         *meaning = Err(Some("the node is beyond the height of a later one as well".to_owned()));
     }

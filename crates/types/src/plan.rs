@@ -103,6 +103,11 @@ pub enum Origin {
         /// What it calls the plan: another one of the same service is another plan.
         name: String,
     },
+    /// The data of the node: at its height another release than the current one is needed.
+    Data {
+        /// The data directory.
+        path: String,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -111,6 +116,7 @@ impl fmt::Display for Origin {
             Origin::Person => f.write_str("a person"),
             Origin::File { path } => write!(f, "file {path}"),
             Origin::Service { address, .. } => write!(f, "the service at {address}"),
+            Origin::Data { path } => write!(f, "the height of the data in {path}"),
         }
     }
 }

@@ -105,6 +105,8 @@ impl Keeper {
             current: self.current_release(),
             height: node.height().map(|(height, _)| height),
             remembered: node.ledger().height().max(signed),
+            is_upgrading: node.ledger().entries().any(ov_engine::Entry::is_in_window),
+            noted: node.ledger().height(),
             at_rest: None,
             is_settled: stands || self.senses.files.values().any(|seen| seen.at_its_height == Some(true)),
             main: if is_up { MainSeen::Runs } else { self.senses.main },

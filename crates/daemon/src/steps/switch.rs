@@ -2,8 +2,8 @@
 
 use ov_engine::StepCall;
 use ov_release::CurrentRelease;
-use ov_types::Problem;
 use ov_types::record::StepFacts;
+use ov_types::{Origin, Problem};
 use ov_vault::{DataRules, RestoreRequest, VaultError};
 
 use super::keep::{copying, data_rules, of_vault};
@@ -63,6 +63,10 @@ impl Work for Switch {
 /// was always told what it is.
 fn leave_copy(shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
     let (Some(name), Some(height)) = (&shop.shape.applied_copy, call.plan.trigger.height()) else { return Ok(()) };
+    if matches!(call.plan.origin, Origin::Data { .. }) {
+        // The plan that led to this release is an older one, and its copy tells so.
+        return Ok(());
+    }
     let path = shop.release_directory(&call.plan.release).join(name);
     let Some((file, rules)) = shop.shape.plan_files().next() else { return Ok(()) };
     let written = shop.disk.read(file, crate::scout::PLAN_BYTES_MAX).ok();

@@ -177,7 +177,7 @@ impl Node {
     }
 
     pub(super) fn take_wish(&mut self, wish: &Wish) {
-        let is_said = |entry: &&Entry| entry.says(wish) && !was_gone(entry);
+        let is_said = |entry: &&Entry| entry.says(wish) && !was_gone(entry) && !self.was_left(entry);
         if self.ledger.entries().filter(is_said).any(|entry| !entry.is_over()) {
             return;
         }
@@ -223,6 +223,23 @@ impl Node {
         if plan.trigger.height() != before.height() {
             self.tell(EventKind::PlanMoved { plan });
         }
+    }
+
+    /// Whether a plan was carried out on data that was replaced since: then it is meant anew, as by a node that halts once
+    /// more after older data was restored, or where the same data was restored once more.
+    fn was_left(&self, entry: &Entry) -> bool {
+        let committed = |entry: &Entry| match entry.phase {
+            Phase::Ended { outcome: Outcome::Committed } => entry.ended.map(|ended| (ended.wall_ms, entry.plan.id)),
+            _ => None,
+        };
+        let Some(was) = committed(entry) else { return false };
+        let is_data = |origin: &Origin| matches!(origin, Origin::Data { .. });
+        let is_of_data = |entry: &Entry| is_data(&entry.plan.origin) || entry.named.keys().any(is_data);
+        self.ledger.entries().any(|other| {
+            let is_later = other.is_in_window() || committed(other).is_some_and(|is| is > was);
+            let went_elsewhere = is_later && other.plan.release != entry.plan.release;
+            went_elsewhere && (is_of_data(other) || is_of_data(entry))
+        })
     }
 
     /// Whether what a scout saw is being carried out already, by whatever plan. A node that runs the release of an

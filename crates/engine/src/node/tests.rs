@@ -311,6 +311,53 @@ fn the_height_of_data_at_rest_is_remembered_as_it_is_and_makes_plans_due() {
 }
 
 #[test]
+fn an_upgrade_is_carried_out_again_on_data_that_was_replaced() {
+    let seen = |release, height, origin| {
+        let halt = wish(release, Trigger::Halt { height: Height(height) }, FailurePolicy::Hold);
+        Input::PlanSeen(Wish { origin, ..halt })
+    };
+    let upgrade = || seen("v2", 100, Origin::File { path: "p".into() });
+    let older_data = || seen("v1", 61, Origin::Data { path: "d".into() });
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.give(upgrade());
+        world.run(100);
+        world.give(upgrade());
+        world.run(100);
+        assert_eq!(world.current, "v2");
+        world.give(older_data());
+        world.run(100);
+        world.give(older_data());
+        world.run(100);
+        assert_eq!(world.current, "v1");
+    }
+    assert_eq!(world.node.ledger().entries().count(), 6, "each of them once");
+    // The node halts again while the way back is still being proven.
+    world.give(upgrade());
+    world.run(100);
+    world.give(older_data());
+    run_to_proof(&mut world);
+    world.give(upgrade());
+    world.run(100);
+    assert_eq!((world.current, world.outcome()), ("v2", Some(Outcome::Committed)));
+}
+
+/// Lets the world go on until the last upgrade is being proven.
+fn run_to_proof(world: &mut World) {
+    let proving = |world: &World| {
+        let last = world.node.ledger().entries().next_back().map(|entry| entry.phase.clone());
+        matches!(last, Some(Phase::Forward { step: Step::Prove, attempt: 1, .. }))
+    };
+    for _ in 0..200 {
+        if proving(world) {
+            return;
+        }
+        world.run(1);
+    }
+    panic!("nothing came to be proven");
+}
+
+#[test]
 fn times_and_halts_trigger_too() {
     let mut world = World::new();
     let at = world.now.wall_ms + 3_600_000;

@@ -10,3 +10,4 @@ mod plans;
 mod schedule;
 mod upgrades;
 mod validator;
+mod wrong_release;

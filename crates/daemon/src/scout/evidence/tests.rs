@@ -68,6 +68,14 @@ fn plan_at(height: u64) -> String {
     TEXT.replace("100", &height.to_string())
 }
 
+impl Home {
+    /// How many plans of the file are said to be over.
+    fn sees_gone(&self, known: &Known) -> usize {
+        let gone = |input: &&Input| matches!(input, Input::PlanGone(Origin::File { .. }));
+        ask(&RealDisk, &self.shape, known).inputs.iter().filter(gone).count()
+    }
+}
+
 fn known(main: MainSeen, height: Option<u64>, remembered: Option<u64>) -> Known {
     let current = Some(ReleaseName::new("v1").unwrap());
     let (height, remembered) = (height.map(Height), remembered.map(Height));
@@ -286,4 +294,54 @@ fn what_people_scheduled_is_due_before_the_launch_that_would_pass_it() {
     assert_eq!(list(&[6, 7]), [halt(6), height(7)]);
     assert_eq!(list(&[3, 5, 6]), [halt(6)], "the others are steps that the data has taken already");
     assert_eq!(list(&[7]), [height(7)]);
+}
+
+/// What is asked for because of the data: a release, or that nothing is.
+fn fits(home: &Home, known: &Known) -> Vec<String> {
+    let of_data = |input: &Input| match input {
+        Input::PlanSeen(wish) if matches!(wish.origin, Origin::Data { .. }) => {
+            Some(format!("{} {} {:?}", wish.release, wish.trigger, wish.info))
+        }
+        Input::PlanGone(Origin::Data { .. }) => Some("nothing".to_owned()),
+        _ => None,
+    };
+    ask(&RealDisk, &home.shape, known).inputs.iter().filter_map(of_data).collect()
+}
+
+#[test]
+fn another_release_is_asked_for_where_the_data_needs_it() {
+    let mut home = with_data(Home::new(PlanWriters::NodeOrPeople), "halted");
+    let first = ReleaseName::new("v1").unwrap();
+    home.shape.layout.placed.insert(first, home.folder.path().join("releases/v1"));
+    home.write("releases/v2/plan.json", r#"{"name":"v2","height":3,"info":"{}"}"#, 0);
+    let fresh = known(MainSeen::NotYet, None, None);
+    assert_eq!(fits(&home, &fresh), [r#"v2 when the node halts at height 6 Some("{}")"#]);
+    let told: Vec<String> = ask(&RealDisk, &home.shape, &fresh).remarks.into_values().collect();
+    assert!(matches!(&told[..], [told] if told.contains("needs release v2")), "{told:?}");
+    // An upgrade says by itself what is launched, and a node that runs is not asked.
+    assert_eq!(fits(&home, &Known { is_upgrading: true, ..fresh.clone() }), [""; 0]);
+    assert_eq!(fits(&home, &known(MainSeen::Runs, None, None)), [""; 0]);
+    // A plan of before the upgrade that lies behind is over; one that the data waits for goes before everything.
+    home.write("data/plan.json", &plan_at(2).replace("V2", "v0"), 0);
+    assert_eq!((home.sees_gone(&fresh), fits(&home, &fresh).len()), (1, 1));
+    home.write("data/plan.json", &plan_at(6).replace("V2", "v3"), 0);
+    assert_eq!((home.sees_gone(&fresh), fits(&home, &fresh)), (0, Vec::new()));
+    // What was asked for before is taken back then, and where the current release fits.
+    let origin = Origin::Data { path: home.shape.layout.data.display().to_string() };
+    let named = vec![Named { origin, release: ReleaseName::new("v2").unwrap(), height: Some(Height(6)) }];
+    assert_eq!(fits(&home, &Known { named: named.clone(), ..fresh.clone() }), ["nothing"]);
+    let applied = Known { current: Some(ReleaseName::new("v2").unwrap()), ..fresh };
+    home.write("data/plan.json", "", 0);
+    assert_eq!(fits(&home, &applied), [""; 0]);
+    assert_eq!(fits(&home, &Known { named, ..applied.clone() }), ["nothing"]);
+    // The data is older than what was here, and of all releases the height is known.
+    home.write("releases/v2/plan.json", r#"{"name":"v2","height":30}"#, 0);
+    let older = Known { remembered: Some(Height(40)), ..applied.clone() };
+    assert_eq!(fits(&home, &older), ["v1 when the node halts at height 6 None"]);
+    assert_eq!(fits(&home, &applied), [""; 0]);
+    fs::create_dir(home.folder.path().join("releases/v4")).unwrap();
+    assert_eq!(fits(&home, &older), [""; 0]);
+    // What is written down for later is not needed now.
+    home.write("data/plan.json", &plan_at(90).replace("V2", "v4"), 0);
+    assert_eq!(fits(&home, &older), ["v1 when the node halts at height 6 None"]);
 }
