@@ -12,6 +12,7 @@ mod node;
 pub(crate) mod parts;
 mod rpc;
 mod scenarios;
+mod server;
 mod signing;
 mod stage;
 

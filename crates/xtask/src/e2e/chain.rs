@@ -128,6 +128,11 @@ fn configure(home: &Home) -> Result<()> {
     )
 }
 
+/// From its next start on, a node tells nothing about plans before it halts.
+pub(super) fn keep_plans_secret(home: &Home) -> Result<()> {
+    edit(&home.path("config/app.toml"), &[("grpc", "enable", "false"), ("api", "enable", "false")])
+}
+
 fn peer(program: &Path, home: &Home) -> Result<String> {
     let id = tool(Command::new(program).args(["comet", "show-node-id", "--home"]).arg(&home.folder))?;
     Ok(format!("{}@{}:26656", id.trim(), home.address))

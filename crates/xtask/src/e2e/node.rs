@@ -20,12 +20,17 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) struct Node {
     pub(super) home: Home,
     supervisor: PathBuf,
+    variables: Vec<(String, String)>,
     running: Option<Child>,
 }
 
 impl Node {
     pub(super) fn new(home: Home, supervisor: PathBuf) -> Self {
-        Self { home, supervisor, running: None }
+        Self { home, supervisor, variables: Vec::new(), running: None }
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// A command of the supervisor.
@@ -34,6 +39,7 @@ impl Node {
         command.args(words).stdin(Stdio::null()).env("DAEMON_HOME", &self.home.folder).env("DAEMON_NAME", PROGRAM);
         // Commands that are given no home make one where the user is at home.
         command.env("COSMOVISOR_COLOR_LOGS", "false").env("HOME", &self.home.folder);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

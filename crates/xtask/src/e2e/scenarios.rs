@@ -9,6 +9,7 @@ use super::governance::{self, Proposal};
 use super::node::{Node, PATIENCE};
 use super::parts::NotHere;
 use super::rpc::ask;
+use super::server::Server;
 use super::signing::Witness;
 use super::stage::Stage;
 use super::tool;
@@ -16,7 +17,7 @@ use crate::processes::wait_until;
 use crate::report;
 
 /// How many blocks ahead an upgrade is proposed: enough for a vote on a busy machine.
-const NOTICE_BLOCKS: u64 = 30;
+const NOTICE_BLOCKS: u64 = 40;
 /// How many blocks are waited for behind an upgrade.
 const AFTER_BLOCKS: u64 = 5;
 /// How often our program is killed, how long before the halt that begins, and how long each of them lives at most.
@@ -69,6 +70,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "beside-original",
         what: "two validators, one under the original and one under ours, through the same upgrade",
         run: beside_original,
+    },
+    Scenario {
+        name: "fetched-ahead",
+        what: "the release is fetched and examined while the old one runs, as soon as the proposal has passed",
+        run: fetched_ahead,
+    },
+    Scenario {
+        name: "fetched-at-halt",
+        what: "a node that tells nothing ahead halts, and the release is fetched by what it wrote down",
+        run: fetched_at_halt,
+    },
+    Scenario {
+        name: "wrong-checksum",
+        what: "what is fetched is not what was voted on: the node waits for one that is put into place by hand",
+        run: wrong_checksum,
     },
 ];
 
@@ -276,4 +292,51 @@ fn beside_original(stage: &Stage) -> Result<()> {
     // After an upgrade the original leaves its node alone when it is told to stop.
     nodes[0].kill_all()?;
     witnesses.into_iter().try_for_each(|witness| witness.ask().map(drop))
+}
+
+/// One validator that may fetch what plans name, and the server that has it.
+fn fetching(stage: &Stage) -> Result<(Alone, Server)> {
+    let mut alone = Alone::new(stage)?;
+    alone.node.set("DAEMON_ALLOW_DOWNLOAD_BINARIES", "true");
+    alone.node.set("DAEMON_DOWNLOAD_MUST_HAVE_CHECKSUM", "true");
+    alone.node.set("OMNIVISOR_ASK_INTERVAL", "300ms");
+    Ok((alone, Server::start(&stage.parts.chain["v2"])?))
+}
+
+fn fetched_ahead(stage: &Stage) -> Result<()> {
+    let (mut alone, server) = fetching(stage)?;
+    alone.start()?;
+    let height = alone.decide(stage, "v2", &server.plan_info(None)?)?;
+    alone.node.wait_for_line("upgrade 1 to v2 is armed")?;
+    let armed_at = governance::height(&alone.node.home)?;
+    ensure!(armed_at < height, "see the upgrade armed ahead: the chain is at {armed_at}");
+    ensure!(alone.node.release()? == "v1", "see the old release run on");
+    drop(server);
+    alone.goes_on("v2", height)?;
+    alone.end()
+}
+
+fn fetched_at_halt(stage: &Stage) -> Result<()> {
+    let (mut alone, server) = fetching(stage)?;
+    chain::keep_plans_secret(&alone.node.home)?;
+    alone.start()?;
+    let height = alone.decide(stage, "v2", &server.plan_info(None)?)?;
+    ensure!(!alone.node.log().contains("plan 1"), "see nobody know of the plan before the halt");
+    alone.goes_on("v2", height)?;
+    ensure!(alone.node.log().contains("downloading binary complete"), "read of the download");
+    alone.end()
+}
+
+fn wrong_checksum(stage: &Stage) -> Result<()> {
+    let (mut alone, server) = fetching(stage)?;
+    alone.start()?;
+    let height = alone.decide(stage, "v2", &server.plan_info(Some(&"0".repeat(64)))?)?;
+    alone.node.wait_for_line(&format!("UPGRADE \"v2\" NEEDED at height: {height}"))?;
+    alone.node.wait_for_line("Checksums did not match")?;
+    ensure!(alone.node.ended()?.is_none(), "see our program wait for the release");
+    let place = alone.node.home.path("cosmovisor/upgrades/v2/bin");
+    ensure!(!place.exists(), "see nothing of the wrong program in its place");
+    alone.put_ready(stage, "v2")?;
+    alone.goes_on("v2", height)?;
+    alone.end()
 }
