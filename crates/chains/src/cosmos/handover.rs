@@ -8,6 +8,7 @@ use toml::Value;
 
 use super::duration::GoDuration;
 use super::extras::{ExitCodes, Extras, LogTo};
+use super::services::GRPC_DEFAULT;
 use super::settings::Settings;
 
 /// What native use takes over of the drop-in's settings.
@@ -58,6 +59,12 @@ pub fn handover(settings: &Settings, extras: &Extras, home_name: &str) -> Handov
     if settings.pre_upgrade_retries > 0 {
         let retries = settings.pre_upgrade_retries.min(1000);
         over.take("DAEMON_PREUPGRADE_MAX_RETRIES", "cosmos.pre-upgrade-retries", retries);
+    }
+    if ![GRPC_DEFAULT, ""].contains(&settings.grpc_address.as_str()) {
+        over.take("DAEMON_GRPC_ADDRESS", "cosmos.grpc-address", settings.grpc_address.clone());
+    }
+    if extras.ask_every != Extras::default().ask_every {
+        over.take("OMNIVISOR_ASK_INTERVAL", "cosmos.ask-every", span(extras.ask_every));
     }
     if settings.allow_download {
         over.take("DAEMON_ALLOW_DOWNLOAD_BINARIES", "fetch.by-plan", true);
@@ -153,10 +160,11 @@ mod tests {
                     '1500ms'\nunsafe_skip_backup = true\ndaemon_data_backup_dir = \
                     '/backup/'\ncosmovisor_custom_preupgrade = 'before.sh'\ndaemon_preupgrade_max_retries = \
                     3\ncosmovisor_disable_recase = true\ndaemon_allow_download_binaries = \
-                    true\ndaemon_download_must_have_checksum = true\n";
-        let extras = Extras { restart: RestartPolicy::Always, ..Extras::default() };
+                    true\ndaemon_download_must_have_checksum = true\ndaemon_grpc_address = 'node:9191'\n";
+        let ask_every = GoDuration::from_ms(300);
+        let extras = Extras { restart: RestartPolicy::Always, ask_every, ..Extras::default() };
         let (over, node) = native(text, &extras);
-        assert_eq!((over.taken.len(), over.left.len()), (10, 0), "{over:?}");
+        assert_eq!((over.taken.len(), over.left.len()), (12, 0), "{over:?}");
         let rules = &node.engine.units[&ov_types::UnitName::main()];
         assert_eq!((rules.stop.grace_ms, rules.restart), (90_000, RestartPolicy::Always));
         assert_eq!((node.engine.upgrade.rest_ms, node.engine.upgrade.keep), (1_500, false));

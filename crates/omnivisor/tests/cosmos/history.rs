@@ -88,7 +88,7 @@ fn a_new_home_begins_with_the_release_that_makes_the_next_block() {
     let made = init_by_map(&node, &["--from", first.to_str().unwrap()]);
     assert!(made.status.success(), "{made:?}");
     assert_eq!(current(&node), "upgrades/v1");
-    assert_eq!(load(&node).scouts.len(), 3);
+    assert!(load(&node).scouts.iter().any(|scout| scout.path() == Some(node.path("chain.json").as_path())));
 }
 
 #[test]
