@@ -46,6 +46,8 @@ pub struct NodeShape {
     pub before_switch: Option<Hook>,
     /// The hook that prepares the data for a new release, once that is current.
     pub migrate: Option<Hook>,
+    /// How the program of a release is asked before a plan for it is armed.
+    pub release_check: Option<ReleaseCheck>,
     /// What a new release has to show.
     pub prove: ProveShape,
     /// The key that this node signs with, if it is a validator.
@@ -403,6 +405,19 @@ pub struct VersionProbe {
     pub pointer: Option<String>,
     /// What it says.
     pub expect: Expect,
+}
+
+/// How the program of a release shows, before it is needed, that it runs here and is the one that is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseCheck {
+    /// With these arguments it tells its version, and touches nothing but its home.
+    pub args: Vec<String>,
+    /// How the line with the version begins; without such a line, the first one has it.
+    pub version_line: String,
+    /// Variables that tell it where its home is.
+    pub home_variables: Vec<String>,
+    /// Whether the name of a plan stands in the program that carries it out.
+    pub names_plans: bool,
 }
 
 /// What a release says of its version.

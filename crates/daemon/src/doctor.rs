@@ -1,10 +1,11 @@
 //! Looks at everything that could keep a node from running or an upgrade from succeeding, before it does.
 //!
 //! The checks are a table: each has a stable name, says whether it is cheap enough for the moment of the trigger, and
-//! looks at one thing. Reads only, but for one tiny clone that is removed at once; asks nobody outside this machine;
+//! looks at one thing. Reads only, but for one tiny clone and an empty home, both removed at once; asks nobody outside this machine;
 //! every look is bounded. A check that cannot be made says so and forbids nothing; one that has nothing to look at
 //! says nothing. What is inside a release is examined by its own crate, under the names in [`RELEASE_IDS`].
 
+mod binary;
 mod config;
 mod data;
 mod host;
@@ -113,7 +114,7 @@ const fn quick(id: &'static str, look: fn(&DoctorInput<'_>) -> Vec<Verdict>) -> 
     Check { id, quick: true, look }
 }
 
-const CHECKS: [Check; 36] = [
+const CHECKS: [Check; 38] = [
     full("host.arch", host::arch),
     full("host.kernel", host::kernel),
     full("host.cgroup", host::cgroup),
@@ -150,6 +151,8 @@ const CHECKS: [Check; 36] = [
     full("config.users", config::users),
     quick("config.programs", config::programs),
     full("config.ports", processes::ports),
+    full("binary.version", binary::version),
+    full("binary.handler", binary::handler),
 ];
 
 /// The names of what is found inside releases.

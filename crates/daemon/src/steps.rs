@@ -4,11 +4,10 @@
 //! left in the journal. [`carry_out`] is the only caller, in the daemon, in the simulator and in the step matrix.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ov_chains::NodeShape;
-use ov_chains::plans::PlanRules;
 use ov_engine::{Entry, Ledger, Phase, StepCall};
 use ov_release::fetch::Cancel;
 use ov_sys::{Clock, Disk};
@@ -129,11 +128,7 @@ impl Workshop {
 
     /// The name of the plan that leads to a release, as it was written where it was learned.
     pub(crate) fn name_as_written(&self, release: &ReleaseName) -> String {
-        let written = |(path, rules): (&Path, &PlanRules)| {
-            let bytes = self.disk.read(path, crate::scout::PLAN_BYTES_MAX).ok()?;
-            rules.names.written(release, &bytes)
-        };
-        self.shape.plan_files().find_map(written).unwrap_or_else(|| release.to_string())
+        name_as_written(&*self.disk, &self.shape, release).unwrap_or_else(|| release.to_string())
     }
 
     /// What the files of plans say besides of the one that leads to a release.
@@ -166,6 +161,14 @@ impl Workshop {
 pub(crate) fn waiting_plans(ledger: &Ledger) -> Vec<Plan> {
     let waiting = ledger.entries().filter(|entry| !entry.is_over() && !entry.is_in_window());
     waiting.map(|entry| entry.plan.clone()).collect()
+}
+
+/// The name of the plan that leads to a release, letter for letter, if it stands in a file.
+pub(crate) fn name_as_written(disk: &dyn Disk, shape: &NodeShape, release: &ReleaseName) -> Option<String> {
+    shape.plan_files().find_map(|(path, rules)| {
+        let bytes = disk.read(path, crate::scout::PLAN_BYTES_MAX).ok()?;
+        rules.names.written(release, &bytes)
+    })
 }
 
 /// What the journal says was signed.

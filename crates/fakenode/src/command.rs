@@ -18,7 +18,7 @@ fakenode: a scriptable blockchain node
 
 usage:
   fakenode start --home DIR [switches]       run until told to stop
-  fakenode version [--output json]           say which version this is; also --version
+  fakenode version [--output json | --long]  say which version this is; also --version
   fakenode status [--home DIR]               ask a running node, noting that in HOME/asked; needs --http at its start
   fakenode pre-upgrade --home DIR            end as the switch pre-upgrade says
   fakenode verify --home DIR | --data DIR    check what nodes left behind; JSON, exit 1 if anything is wrong
@@ -60,8 +60,11 @@ fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["start", "--home", home] => start(&PathBuf::from(home), &flags),
-        ["version" | "--version"] => version(&flags, false),
-        ["version", "--output" | "-o", "json"] => version(&flags, true),
+        ["version" | "--version"] => version(&flags, |_, version| version.to_owned()),
+        ["version", "--long"] => version(&flags, |name, version| format!("name: {name}\nversion: {version}")),
+        ["version", "--output" | "-o", "json"] => {
+            version(&flags, |name, version| json!({ "name": name, "version": version }).to_string())
+        }
         ["status", "--home", home] => status(&PathBuf::from(home)),
         ["status"] => match std::env::var_os("FAKENODE_HOME") {
             Some(home) => status(&PathBuf::from(home)),
@@ -112,12 +115,11 @@ fn start(home: &std::path::Path, flags: &Map<String, Value>) -> Result<u8, Error
     }
 }
 
-fn version(flags: &Map<String, Value>, as_json: bool) -> Result<u8, Error> {
+fn version(flags: &Map<String, Value>, form: impl Fn(&str, &str) -> String) -> Result<u8, Error> {
     let profile = Profile::of_this_program()?;
     let switches = Switches::from_layers([&profile.switches, flags])?;
     let version = switches.report_version.unwrap_or(profile.version);
-    let text = json!({ "name": "fakenode", "version": version }).to_string();
-    say(if as_json { &text } else { &version });
+    say(&form("fakenode", &version));
     Ok(0)
 }
 

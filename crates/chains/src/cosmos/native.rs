@@ -14,7 +14,8 @@ use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch};
 use super::services::GRPC_DEFAULT;
 use super::shape::{
-    KEY_IDENTITY, asked, has_key, height_files, node_config_of, plan_rules, pre_upgrade_codes, remote_signer, signer,
+    KEY_IDENTITY, asked, has_key, height_files, node_config_of, plan_rules, pre_upgrade_codes, release_check,
+    remote_signer, signer,
 };
 use crate::family::{Defaults, Scene, Wrong};
 use crate::generic::{Cosmos, Key};
@@ -103,6 +104,7 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     let declared = declared.map(|declared| SignerShape { identity: Some(KEY_IDENTITY.to_owned()), ..declared });
     shape.signer = declared.or_else(|| signer(&node_home, &config));
     shape.remote_signer = remote_signer(&node_home, &config);
+    shape.release_check = program(scene).ok().map(|program| release_check(&program));
     let skipped = skip_heights(&arguments);
     for scout in &mut shape.scouts {
         let Scout::PlanFile { rules, .. } = scout else { continue };

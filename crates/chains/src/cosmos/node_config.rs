@@ -42,8 +42,12 @@ impl NodeLaunch<'_> {
     }
 
     fn variable(&self, key: &str) -> Option<String> {
-        let name = format!("{}_{key}", self.program).replace(['.', '-'], "_").to_uppercase();
-        (self.environment)(&name).filter(|value| !value.is_empty())
+        (self.environment)(&self.variable_of(key)).filter(|value| !value.is_empty())
+    }
+
+    /// The variable in which the node looks for this.
+    pub(super) fn variable_of(&self, key: &str) -> String {
+        format!("{}_{key}", self.program).replace(['.', '-'], "_").to_uppercase()
     }
 }
 

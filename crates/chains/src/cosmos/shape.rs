@@ -27,7 +27,7 @@ use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
     FetchShape, HeightFiles, HeightProbe, HomeLayout, Hook, HookArg, HookCodes, KeepShape, LaunchShape, NodeProbes,
-    NodeShape, Output, ProveShape, RemoteSignerShape, Retention, Scout, SignerShape, Stdin, UnitShape,
+    NodeShape, Output, ProveShape, ReleaseCheck, RemoteSignerShape, Retention, Scout, SignerShape, Stdin, UnitShape,
 };
 use crate::template::Template;
 
@@ -81,6 +81,7 @@ pub fn shape(
         keep: keep(settings),
         before_switch: custom_script(settings),
         migrate: Some(pre_upgrade(settings, &node_home)),
+        release_check: Some(release_check(&settings.name)),
         prove: ProveShape { soak_ms: 5_000, within_ms: 120_000 },
         signer,
         remote_signer: remote_signer(&node_home, &config),
@@ -274,6 +275,17 @@ fn keep(settings: &Settings) -> KeepShape {
         exclude: vec!["LOCK".to_owned()],
         outside: Some((PathBuf::from(&settings.backup_dir), "data-backup".to_owned())),
         format_file: None,
+    }
+}
+
+/// Every program of the family tells its version, and makes a home on the way where there is none.
+pub(super) fn release_check(program: &str) -> ReleaseCheck {
+    let own_home = NodeLaunch { program, arguments: &[], environment: &|_| None }.variable_of("home");
+    ReleaseCheck {
+        args: ["version", "--long"].map(str::to_owned).into(),
+        version_line: "version:".to_owned(),
+        home_variables: vec!["HOME".to_owned(), own_home],
+        names_plans: true,
     }
 }
 

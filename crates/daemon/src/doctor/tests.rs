@@ -6,7 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ov_chains::shape::{RemoteSignerShape, SignerShape};
+use ov_chains::plans::{PlanNames, PlanRules};
+use ov_chains::shape::{ReleaseCheck, RemoteSignerShape, Scout, SignerShape};
 use ov_sys::{RealDisk, SimClock};
 use ov_types::{Moment, Origin, PlanId, Trigger};
 
@@ -75,7 +76,7 @@ impl Home {
         write("data/db/LOCK", 0o644, "");
         let layout = Layout::of_home(folder.path());
         for name in ["v1", "v2"] {
-            write(&format!("releases/{name}/bin/node"), 0o755, "#!/bin/sh\n");
+            write(&format!("releases/{name}/bin/node"), 0o755, "#!/bin/sh\necho version: v2.0.1 >&2\n");
             ov_release::adopt(&RealDisk, &layout, &release(name), "bin/node", 0).unwrap();
         }
         ov_release::switch(&RealDisk, &layout, &release("v1")).unwrap();
@@ -91,6 +92,12 @@ impl Home {
             sign_state: Some(folder.path().join("data/left_state.json")),
             ..own.clone()
         };
+        shape.release_check = Some(ReleaseCheck {
+            args: vec!["version".to_owned()],
+            version_line: "version:".to_owned(),
+            home_variables: vec!["HOME".to_owned()],
+            names_plans: true,
+        });
         let listens = Some(door.local_addr().unwrap());
         shape.remote_signer = Some(RemoteSignerShape { address: "tcp://signer".to_owned(), listens, left });
         let plan = Plan {
@@ -106,7 +113,10 @@ impl Home {
             supersedes: None,
         };
         let (height, own) = (Some(Height(7)), vec![std::process::id()]);
-        Self { folder, shape, plans: vec![plan.clone()], plan, height, recorded: None, own, listener, door, signer }
+        let plans = vec![plan.clone()];
+        let mut home = Self { folder, shape, plans, plan, height, recorded: None, own, listener, door, signer };
+        planned_as(&mut home, "v2");
+        home
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -174,13 +184,32 @@ fn mode(home: &Home, name: &str, mode: u32) {
     fs::set_permissions(home.path(name), fs::Permissions::from_mode(mode)).unwrap();
 }
 
+fn program(home: &Home, text: &str) {
+    fs::write(home.path("releases/v2/bin/node"), text).unwrap();
+}
+
+/// The node planned its upgrade, under this name.
+fn planned_as(home: &mut Home, name: &str) {
+    let path = home.path("plan.json");
+    fs::write(&path, format!(r#"{{"name":"{name}","height":100}}"#)).unwrap();
+    home.plan.origin = Origin::File { path: path.display().to_string() };
+    let rules = PlanRules { names: PlanNames::Escaped { lowered: true }, ..PlanRules::default() };
+    home.shape.scouts = vec![Scout::PlanFile { path, on_failure: FailurePolicy::Hold, rules }];
+}
+
 fn other_plan(home: &mut Home, name: &str) {
     home.plans.push(Plan { id: PlanId(4), release: release(name), ..home.plan.clone() });
 }
 
 #[test]
 fn each_fault_is_found_under_its_name() {
-    let faults: [(&str, Severity, Break); 33] = [
+    let faults: [(&str, Severity, Break); 39] = [
+        ("binary.version", Severity::Error, |home| program(home, "#!/bin/sh\nkill -KILL $$\n")),
+        ("binary.version", Severity::Error, |home| program(home, "#!/nowhere\n")),
+        ("binary.version", Severity::Warning, |home| program(home, "#!/bin/sh\necho version: v3.0.0\n")),
+        ("binary.version", Severity::Warning, |home| program(home, "#!/bin/sh\necho version: v2.0.0\nexit 3\n")),
+        ("binary.handler", Severity::Warning, |home| planned_as(home, "V2")),
+        ("binary.handler", Severity::Unknown, |home| home.plan.release = release("v1")),
         ("config.valid", Severity::Error, |home| fs::write(home.path("omnivisor.toml"), "[unit.main]\nx = 1").unwrap()),
         ("config.valid", Severity::Error, |home| remove(home, "omnivisor.toml")),
         ("config.environment", Severity::Error, |home| remove(home, "node.env")),

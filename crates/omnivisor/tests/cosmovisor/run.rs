@@ -7,6 +7,7 @@ mod governance;
 mod hooks;
 mod node;
 mod plans;
+mod releases;
 mod schedule;
 mod upgrades;
 mod validator;

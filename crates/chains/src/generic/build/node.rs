@@ -47,6 +47,7 @@ impl Builder<'_, '_> {
             keep: self.keep(file, &layout),
             before_switch: self.before_switch(file),
             migrate: self.migrate(file),
+            release_check: None,
             prove: self.prove(file),
             signer: file.validator.as_ref().map(|validator| self.signer(validator)),
             remote_signer: None,

@@ -1,0 +1,206 @@
+//! The program of the release that is to run, as it shows itself: does it run here, which version does it say it is,
+//! and does it know the plan by name.
+//!
+//! It is started once, with an empty folder for its home and a bound on its time; nothing else in the doctor starts what
+//! a release brings. Only where a family says how its programs are asked.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use memchr::memmem::Finder;
+use ov_chains::shape::{LaunchShape, ReleaseCheck};
+use ov_sys::durable;
+use ov_sys::process::{Ending, Output, Program, run};
+use ov_types::{Origin, UnitName};
+
+use super::{DoctorInput, Verdict};
+
+/// How long it may take to say its version.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// So much of a program is searched for the name of a plan.
+const SEARCHED_BYTES_MAX: u64 = 1 << 30;
+const BUFFER_BYTES: usize = 1 << 20;
+/// What a loader ends with when a library is missing, and a shell when there is no such program.
+const NEVER_RAN: [i32; 2] = [126, 127];
+
+/// The program of the release that is to run, and how it is asked.
+fn program<'a>(input: &'a DoctorInput<'_>) -> Option<(PathBuf, &'a ReleaseCheck, &'a LaunchShape)> {
+    let check = input.shape.release_check.as_ref()?;
+    let release = input.layout.directory(&input.target()?);
+    let launch = &input.shape.units.get(&UnitName::main())?.launch;
+    let path = release.join(crate::steps::program_in_release(input.shape)?);
+    durable::followed(input.disk, &path).ok()??;
+    Some((path, check, launch))
+}
+
+pub(super) fn version(input: &DoctorInput<'_>) -> Vec<Verdict> {
+    let Some((path, check, launch)) = program(input) else { return Vec::new() };
+    let subject = path.display();
+    if launch.user.is_some() || launch.group.is_some() {
+        return vec![Verdict::unknown(subject, "it is not started as another user only to say its version")];
+    }
+    let said = match ask(input, &path, check, launch) {
+        Ok(output) => output,
+        Err(error) => return vec![does_not_run(&path, &format!("it cannot be started: {error}"))],
+    };
+    vec![match said.ending {
+        Ending::Signaled(signal) => {
+            does_not_run(&path, &format!("it was killed by signal {signal} before it could say its version"))
+        }
+        Ending::Exited(code) if NEVER_RAN.contains(&code) => {
+            does_not_run(&path, &format!("it ends with {code} before it begins: {}", last_line(&said)))
+        }
+        Ending::TimedOut => {
+            let message = format!("it did not say its version within {} seconds", ANSWER_TIMEOUT.as_secs());
+            Verdict::warning(subject, message, "run its `version` by hand")
+        }
+        Ending::Exited(0) => judge(input, &path, &version_said(&said, &check.version_line)),
+        Ending::Exited(code) => {
+            let message = format!("asked for its version it ends with {code}: {}", last_line(&said));
+            Verdict::warning(subject, message, "run its `version` by hand")
+        }
+    }]
+}
+
+fn does_not_run(path: &Path, why: &str) -> Verdict {
+    Verdict::error(path.display(), why, "stage a program that is built for this machine")
+}
+
+/// Asks it in an empty home, which is gone afterwards.
+fn ask(input: &DoctorInput<'_>, path: &Path, check: &ReleaseCheck, launch: &LaunchShape) -> io::Result<Output> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let home = input.shape.layout.home.join(".omnivisor-doctor-home");
+    durable::remove_tree(input.disk, &home)?;
+    input.disk.make_directory(&home, 0o700)?;
+    let release = input.target().map(|target| input.layout.directory(&target)).unwrap_or_default();
+    let own = launch.environment(input.disk, &release, std::iter::empty()).unwrap_or_default();
+    let homes = check.home_variables.iter().map(|name| (name.into(), home.clone().into()));
+    let output = run(&Program {
+        environment: own.into_iter().map(|(name, value)| (name.into(), value.into())).chain(homes).collect(),
+        directory: Some(home.clone()),
+        timeout: ANSWER_TIMEOUT,
+        ..Program::new(path).arguments(check.args.iter().cloned())
+    });
+    let removed = durable::remove_tree(input.disk, &home);
+    output.and_then(|output| removed.map(|()| output))
+}
+
+/// What it says of its version: the line that begins so, in either output; else the first line.
+fn version_said(said: &Output, line: &str) -> String {
+    let texts = [&said.stdout, &said.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let marked = texts.iter().flat_map(|text| text.lines()).find_map(|text| text.strip_prefix(line));
+    let first = || texts.iter().flat_map(|text| text.lines()).find(|text| !text.trim().is_empty());
+    shown(marked.or_else(first).unwrap_or_default())
+}
+
+fn last_line(said: &Output) -> String {
+    let texts = [&said.stderr, &said.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let last = texts.iter().find_map(|text| text.lines().rfind(|text| !text.trim().is_empty()));
+    shown(last.unwrap_or("without a word"))
+}
+
+/// Printable, and not too long for a finding.
+fn shown(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// A plan has a name and no version; but many a name begins one.
+fn judge(input: &DoctorInput<'_>, path: &Path, version: &str) -> Verdict {
+    let subject = path.display();
+    let name = input.target().map(|target| target.to_string()).unwrap_or_default();
+    match numbers(&name) {
+        Some(wanted) if !begins(version, &wanted) => {
+            let message = format!("it says that it is `{version}`, and the release is called {name}");
+            Verdict::warning(subject, message, "make sure that this is the program which the plan means")
+        }
+        _ => Verdict::good(subject, format!("it runs here, and says that it is `{version}`")),
+    }
+}
+
+/// The numbers of a name that is nothing but a version, such as `v15` or `2.1.0`.
+fn numbers(name: &str) -> Option<Vec<u64>> {
+    let name = name.strip_prefix(['v', 'V']).unwrap_or(name);
+    name.split('.').map(|part| part.parse().ok()).collect()
+}
+
+/// Whether a version begins with these numbers.
+fn begins(version: &str, wanted: &[u64]) -> bool {
+    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let number = digits.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default();
+    let found: Vec<u64> = number.split('.').map_while(|part| part.parse().ok()).collect();
+    found.starts_with(wanted)
+}
+
+/// A program that carries a plan out has its name somewhere in its bytes.
+pub(super) fn handler(input: &DoctorInput<'_>) -> Vec<Verdict> {
+    let Some(plan) = input.plan.filter(|plan| plan.origin != Origin::Person) else { return Vec::new() };
+    let Some((path, check, _)) = program(input) else { return Vec::new() };
+    if !check.names_plans {
+        return Vec::new();
+    }
+    // Of one that was learned elsewhere only the folder's name is known, in which letters may have been changed.
+    let written = crate::steps::name_as_written(input.disk, input.shape, &plan.release);
+    let (name, is_certain) = written.map_or_else(|| (plan.release.to_string(), false), |written| (written, true));
+    vec![match mentions(input, &path, name.as_bytes()) {
+        Ok(true) => Verdict::good(path.display(), format!("it knows `{name}`")),
+        Ok(false) if !is_certain => Verdict::unknown(
+            path.display(),
+            format!("`{name}` is nowhere in it, but the plan may be written otherwise"),
+        ),
+        Ok(false) => {
+            let message =
+                format!("the name of the plan, `{name}`, is nowhere in it: it may not know how to carry it out");
+            Verdict::warning(path.display(), message, "make sure that this is the program which the plan means")
+        }
+        Err(error) => Verdict::unknown(path.display(), format!("cannot look: {error}")),
+    }]
+}
+
+fn mentions(input: &DoctorInput<'_>, path: &Path, name: &[u8]) -> io::Result<bool> {
+    let finder = Finder::new(name);
+    let mut reader = input.disk.open(path)?.take(SEARCHED_BYTES_MAX);
+    let mut buffer = vec![0; BUFFER_BYTES.max(2 * name.len())];
+    let mut kept = 0;
+    loop {
+        let count = match reader.read(&mut buffer[kept..]) {
+            Ok(0) => return Ok(false),
+            Ok(count) => kept + count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if finder.find(&buffer[..count]).is_some() {
+            return Ok(true);
+        }
+        // The name may go on in what is read next.
+        kept = name.len().saturating_sub(1).min(count);
+        buffer.copy_within(count - kept..count, 0);
+    }
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_a_version_is_held_against_what_the_program_says() {
+        for (name, version, fits) in [
+            ("v15", "15.2.0", true),
+            ("v15", "v15", true),
+            ("v15", "v15.2.0-rc1", true),
+            ("v15", "v1.5.2", false),
+            ("v15", "v150.0.0", false),
+            ("v2.1", "simd v2.1.3", true),
+            ("v2.1", "v2.10.0", false),
+            ("v2", "", false),
+            ("v2", "HEAD-abcdef", false),
+        ] {
+            assert_eq!(begins(version, &numbers(name).unwrap()), fits, "{name} {version}");
+        }
+        for name in ["genesis", "big-step", "v", "v2-rc1", "2024-01", "sdk50"] {
+            assert_eq!(numbers(name), None, "{name}");
+        }
+    }
+}
