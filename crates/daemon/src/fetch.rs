@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use ov_chains::shape::FetchShape;
 use ov_release::fetch::{
-    Address, Checksum, Credentials, Fetch, FetchError, FetchRequest, HttpTransport, InvalidAddress, InvalidPlanInfo,
-    Phase, PlanInfo, Progress, Transport, World, own_platform, read_plan_info,
+    Address, Checksum, Credentials, DownloadError, Fetch, FetchError, FetchRequest, HttpTransport, InvalidAddress,
+    InvalidPlanInfo, Phase, PlanInfo, Progress, Transport, World, own_platform, read_plan_info,
 };
 use ov_release::{Digest, Staged, State};
 use ov_sys::Random;
@@ -243,6 +243,14 @@ fn of_fetch(name: &ReleaseName, summary: &str, error: &FetchError) -> Problem {
         }
         FetchError::Archive(_) | FetchError::Misplaced(_) => {
             ("OV-FET-006", format!("nothing of it is used; {}", by_hand()))
+        }
+        FetchError::Download { source: DownloadError::Room { .. }, .. } => (
+            "OV-FET-009",
+            "make room: `omnivisor release list` and `omnivisor snapshot list` tell what is kept".to_owned(),
+        ),
+        FetchError::Download { source: DownloadError::Disk(error), .. } => return of_release(summary, error),
+        FetchError::Download { source: DownloadError::Large { .. }, .. } => {
+            ("OV-FET-006", format!("if it has to be so large, allow it with `fetch.download-max`; or {}", by_hand()))
         }
         FetchError::Reference { .. }
         | FetchError::List { .. }

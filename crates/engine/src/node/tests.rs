@@ -533,6 +533,24 @@ fn the_next_upgrade_is_prepared_while_another_is_held() {
 }
 
 #[test]
+fn a_release_that_takes_long_to_come_holds_up_no_other_but_there_is_a_bound() {
+    let mut world = World::new();
+    let begun = |world: &World| {
+        let stages = |record: &&Record| matches!(record, Record::StepStarted { step: Step::Stage, .. });
+        world.journal.iter().filter(stages).count()
+    };
+    for number in 1..=6 {
+        let far = Trigger::Height { height: Height(1_000 + number) };
+        world.order(Order::Add(wish(&format!("r{number}"), far, FailurePolicy::Hold))).unwrap();
+    }
+    // None of them has come yet.
+    assert_eq!(begun(&world), 4);
+    world.run(200);
+    assert_eq!(begun(&world), 6);
+    assert!(world.node.ledger().entries().all(|entry| entry.phase == Phase::Armed));
+}
+
+#[test]
 fn a_stopped_node_is_not_upgraded_and_a_parked_one_stays_parked_over_restarts() {
     let mut world = World::new();
     world.order(Order::Stop(UnitName::main())).unwrap();

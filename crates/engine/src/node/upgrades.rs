@@ -9,6 +9,9 @@ use crate::unit::Unit;
 use crate::upgrade::{Verdict, verdict};
 use crate::{Effect, StepCall, StepReport};
 
+/// How many releases are brought at the same time.
+const STAGED_AT_ONCE_MAX: usize = 4;
+
 /// How a person leaves an upgrade that can neither go on nor back.
 pub(crate) const WAY_OUT: &str =
     "to leave it with another release: `omnivisor plan add --now --release <name> --from <file>` takes its place";
@@ -132,13 +135,15 @@ impl Node {
         }
     }
 
-    /// Whether another upgrade is being prepared: one after the other. One in its window, or held there, is no reason
-    /// to have the next one wait.
+    /// Whether others are being prepared that this one has to wait for. Bringing a release may take hours, so that several
+    /// do it at once; everything else is short, and done one after the other. One in its window, or held there, is no
+    /// reason to have the next one wait.
     fn prepares_other_than(&self, id: PlanId) -> bool {
-        self.active.iter().any(|(other, active)| {
-            let window = self.ledger.entry(*other).is_some_and(Entry::is_in_window);
-            *other != id && active.in_flight && !window
-        })
+        let others = self.active.iter().filter(|(other, active)| **other != id && active.in_flight);
+        let preparing = others.filter_map(|(other, _)| self.ledger.entry(*other)).filter(|entry| !entry.is_in_window());
+        let stages = |entry: &Entry| matches!(entry.phase, Phase::Forward { step: Step::Stage, .. });
+        let (staging, examining): (Vec<&Entry>, Vec<&Entry>) = preparing.partition(|entry| stages(entry));
+        !examining.is_empty() || staging.len() >= STAGED_AT_ONCE_MAX
     }
 
     pub(super) fn begin_step(&mut self, entry: &Entry, step: Step, direction: Direction) {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use fakenode::Profile;
 use ov_client::Since;
-use ov_testkit::{Reply, Server, TestNode, wait_until};
+use ov_testkit::{Mount, Reply, Server, TestNode, wait_until};
 use ov_types::api::NewPlan;
 use ov_types::record::Outcome;
 use ov_types::{EventKind, Trigger, Work};
@@ -187,5 +187,75 @@ fn a_person_who_leaves_ends_the_download_and_the_next_one_goes_on() {
     });
     let from: Vec<_> = server.asked().iter().map(|question| question.header("range").map(str::to_owned)).collect();
     assert_eq!(from, [None, Some(format!("bytes={half}-"))]);
+    finish(node);
+}
+
+/// A program that is unpacked in no time.
+fn small() -> Vec<u8> {
+    fs::read("/bin/true").unwrap()
+}
+
+/// Archives that hold the program in all the layouts that plans use, by the names under which they are served.
+fn archives() -> Vec<(&'static str, Vec<u8>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("bin")).unwrap();
+    for place in ["fakenode", "bin/fakenode", "simd-v2-linux-amd64"] {
+        fs::write(at(place), small()).unwrap();
+    }
+    let pack = |words: &[&str]| {
+        let done = std::process::Command::new(words[0]).args(&words[1..]).current_dir(folder.path()).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    pack(&["tar", "-cf", "in-place.tar", "bin/fakenode"]);
+    pack(&["tar", "-czf", "on-top.tar.gz", "fakenode"]);
+    pack(&["tar", "-czf", "only-one.tgz", "simd-v2-linux-amd64"]);
+    pack(&["gzip", "-1", "-k", "simd-v2-linux-amd64"]);
+    let names = ["in-place.tar", "on-top.tar.gz", "only-one.tgz", "simd-v2-linux-amd64.gz"];
+    names.map(|name| (name, fs::read(at(name)).unwrap())).into()
+}
+
+#[test]
+fn the_program_is_found_in_every_layout() {
+    let archives = archives();
+    let names: Vec<&str> = archives.iter().map(|(name, _)| *name).collect();
+    let served = archives.clone();
+    let server = Server::new(move |question, _| {
+        let found = served.iter().find(|(name, _)| question.path == format!("/{name}"));
+        found.map_or_else(|| Reply::status(404), |(_, bytes)| Reply::file(question, bytes, "\"1\""))
+    });
+    let node = running(&[], "");
+    for (number, name) in names.iter().enumerate() {
+        let (release, url) = (format!("r{number}"), server.url(&format!("/{name}")));
+        let said = node.omnivisor(&["upgrade", "prepare", &release, "--from", &url]);
+        assert!(said.status.success(), "{name}: {said:?}");
+        let program_there = fs::read(node.path(&format!("releases/{release}/bin/fakenode"))).unwrap();
+        assert!(program_there == small(), "{name}");
+    }
+    assert_eq!(server.asked().len(), names.len(), "each is fetched once");
+    finish(node);
+}
+
+#[test]
+fn a_full_disk_of_releases_is_told_and_waited_for() {
+    let server = serve();
+    let node = running(&[], QUICK);
+    // Another file system, on which the release that runs is copied first.
+    let releases = node.path("releases");
+    let kept = node.path("kept");
+    fs::create_dir(&kept).unwrap();
+    let copied = |from: &std::path::Path, to: &std::path::Path| {
+        let done = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+        assert!(done.success());
+    };
+    copied(&releases, &kept);
+    let size = fs::metadata(kept.join("v1/bin/fakenode")).unwrap().len() + (4 << 20);
+    let Some(mount) = Mount::tmpfs(&releases, &format!("size={size}")) else { return };
+    copied(&kept, &releases);
+    let id = node.client().add_plan(&from(&node, &server.url("/v2"), never())).unwrap().plan.unwrap();
+    let problem = wait_for_problem(&node, id);
+    assert_eq!((problem.code.as_str(), problem.lasting), ("OV-FET-009", ov_types::Lasting::Transient), "{problem:?}");
+    mount.remount("size=1g");
+    wait_for_armed(&node, id);
     finish(node);
 }
