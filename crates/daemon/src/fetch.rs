@@ -226,7 +226,9 @@ fn of_fetch(name: &ReleaseName, summary: &str, error: &FetchError) -> Problem {
         )
     };
     let (code, hint) = match error {
-        FetchError::Release(error) => return of_release(summary, error),
+        FetchError::Release(error) | FetchError::Download { source: DownloadError::Disk(error), .. } => {
+            return of_release(summary, error);
+        }
         FetchError::Address(_) | FetchError::NoAddress(_) | FetchError::Directory(_) => {
             ("OV-FET-001", FORMS.to_owned())
         }
@@ -248,7 +250,6 @@ fn of_fetch(name: &ReleaseName, summary: &str, error: &FetchError) -> Problem {
             "OV-FET-009",
             "make room: `omnivisor release list` and `omnivisor snapshot list` tell what is kept".to_owned(),
         ),
-        FetchError::Download { source: DownloadError::Disk(error), .. } => return of_release(summary, error),
         FetchError::Download { source: DownloadError::Large { .. }, .. } => {
             ("OV-FET-006", format!("if it has to be so large, allow it with `fetch.download-max`; or {}", by_hand()))
         }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use fakenode::Profile;
 use ov_client::Since;
-use ov_testkit::{Mount, Reply, Server, TestNode, wait_until};
+use ov_testkit::{Mount, Reply, Server, TestNode, wait_for, wait_until};
 use ov_types::api::NewPlan;
 use ov_types::record::Outcome;
 use ov_types::{EventKind, Trigger, Work};
@@ -172,7 +172,8 @@ fn a_person_who_leaves_ends_the_download_and_the_next_one_goes_on() {
         0 => Reply::file(question, program(), "\"1\"").stalled(half),
         _ => Reply::file(question, program(), "\"1\""),
     });
-    let node = running(&[], "");
+    // Nothing else ends the first download in time.
+    let node = running(&[], "\n[fetch]\nstall = \"10m\"\n");
     let url = server.url("/v2");
     let mut person = node.command(&["upgrade", "prepare", "v2", "--from", &url]).spawn().unwrap();
     let kept = node.path("releases/.fetching-v2/download");
@@ -181,10 +182,11 @@ fn a_person_who_leaves_ends_the_download_and_the_next_one_goes_on() {
     assert!(String::from_utf8_lossy(&beside.stderr).contains("OV-FET-007"), "{beside:?}");
     person.kill().unwrap();
     let _ = person.wait().unwrap();
-    wait_until("the next one to be let", || {
+    let said = wait_for("the next one to be let", || {
         let said = node.omnivisor(&["upgrade", "prepare", "v2", "--from", &url]);
-        said.status.success() || !String::from_utf8_lossy(&said.stderr).contains("OV-FET-007")
+        said.status.success().then(|| String::from_utf8(said.stderr).unwrap())
     });
+    assert!(said.contains("release v2 is staged: "), "the first one went on: {said}");
     let from: Vec<_> = server.asked().iter().map(|question| question.header("range").map(str::to_owned)).collect();
     assert_eq!(from, [None, Some(format!("bytes={half}-"))]);
     finish(node);
