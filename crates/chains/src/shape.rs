@@ -418,6 +418,10 @@ pub struct ReleaseCheck {
     pub home_variables: Vec<String>,
     /// Whether the name of a plan stands in the program that carries it out.
     pub names_plans: bool,
+    /// Where other nodes of the network tell which version they run: only such as the configuration names.
+    pub peers: Vec<String>,
+    /// The place of the version in their answers (RFC 6901).
+    pub peer_version: String,
 }
 
 /// What a release says of its version.

@@ -9,6 +9,7 @@ mod binary;
 mod config;
 mod data;
 mod host;
+mod peers;
 mod plan;
 mod processes;
 mod service;
@@ -114,7 +115,7 @@ const fn quick(id: &'static str, look: fn(&DoctorInput<'_>) -> Vec<Verdict>) -> 
     Check { id, quick: true, look }
 }
 
-const CHECKS: [Check; 38] = [
+const CHECKS: [Check; 39] = [
     full("host.arch", host::arch),
     full("host.kernel", host::kernel),
     full("host.cgroup", host::cgroup),
@@ -153,6 +154,7 @@ const CHECKS: [Check; 38] = [
     full("config.ports", processes::ports),
     full("binary.version", binary::version),
     full("binary.handler", binary::handler),
+    full("binary.peers", peers::version),
 ];
 
 /// The names of what is found inside releases.

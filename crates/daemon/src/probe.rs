@@ -34,6 +34,16 @@ use log_line::Follower;
 /// Bytes of an answer or a file that are looked at.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
+/// The text at a place in the JSON that a web server answers (RFC 6901). The caller bounds the time.
+pub(crate) async fn text_at(url: &str, pointer: &str) -> Result<String, String> {
+    let answer = http::get(url, true).await?;
+    match value::find(&answer.body, pointer) {
+        Ok(serde_json::Value::String(text)) => Ok(value::clean(&text)),
+        Ok(_) => Err(format!("{} says something else", shown_address(url))),
+        Err(why) => Err(format!("{}: {why}", shown_address(url))),
+    }
+}
+
 /// A yes or no, and what an operator wants to know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeAnswer {

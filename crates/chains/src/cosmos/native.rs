@@ -104,7 +104,7 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     let declared = declared.map(|declared| SignerShape { identity: Some(KEY_IDENTITY.to_owned()), ..declared });
     shape.signer = declared.or_else(|| signer(&node_home, &config));
     shape.remote_signer = remote_signer(&node_home, &config);
-    shape.release_check = program(scene).ok().map(|program| release_check(&program));
+    shape.release_check = program(scene).ok().map(|program| release_check(&program, &config));
     let skipped = skip_heights(&arguments);
     for scout in &mut shape.scouts {
         let Scout::PlanFile { rules, .. } = scout else { continue };

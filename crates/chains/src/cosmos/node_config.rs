@@ -68,6 +68,8 @@ pub struct NodeConfig {
     pub sign_state: String,
     /// In how many of the last blocks the node looks for its own signature, and refuses to start if it finds one.
     pub silent_blocks: u64,
+    /// Nodes of others that it trusts for state sync, as addresses of the web.
+    pub references: Vec<String>,
 }
 
 /// Reads all of them.
@@ -86,9 +88,12 @@ pub fn node_config(file: &str, launch: NodeLaunch<'_>) -> NodeConfig {
     let consensus = |key: &str| table.get("consensus").and_then(|consensus| consensus.get(key));
     let log = consensus("wal_file").and_then(toml::Value::as_str).filter(|log| !log.trim().is_empty());
     let silent_blocks = launch.given("consensus.double_sign_check_height").and_then(|text| text.trim().parse().ok());
-    let written = || consensus("double_sign_check_height")?.as_integer()?.try_into().ok();
+    let silent_written = || consensus("double_sign_check_height")?.as_integer()?.try_into().ok();
+    let written = table.get("statesync").and_then(|section| section.get("rpc_servers")).and_then(toml::Value::as_str);
+    let references = launch.given("statesync.rpc_servers").or_else(|| written.map(str::to_owned)).unwrap_or_default();
     NodeConfig {
-        silent_blocks: silent_blocks.or_else(written).unwrap_or(0),
+        references: references.split(',').filter_map(reference).collect(),
+        silent_blocks: silent_blocks.or_else(silent_written).unwrap_or(0),
         rpc: reachable(rpc.as_deref().unwrap_or(RPC_DEFAULT)),
         remote_signer: remote_signer.filter(|address| !address.trim().is_empty()),
         key: path("priv_validator_key_file", "config/priv_validator_key.json"),
@@ -96,6 +101,14 @@ pub fn node_config(file: &str, launch: NodeLaunch<'_>) -> NodeConfig {
         databases: databases.unwrap_or_else(|| "data".to_owned()),
         consensus_log: log.unwrap_or("data/cs.wal/wal").to_owned(),
     }
+}
+
+/// The address of somebody else's node, as of a web server.
+fn reference(listed: &str) -> Option<String> {
+    let address = listed.trim().trim_end_matches('/');
+    let address = address.strip_prefix("tcp://").unwrap_or(address);
+    let is_of_web = address.starts_with("http://") || address.starts_with("https://");
+    (!address.is_empty()).then(|| if is_of_web { address.to_owned() } else { format!("http://{address}") })
 }
 
 /// The port of this machine where a node waits for its signer, if it is one.
@@ -194,6 +207,14 @@ mod tests {
         assert_eq!(read("[consensus]\ndouble_sign_check_height = -5\n", "start", &[]).silent_blocks, 0);
         assert_eq!(read(FILE, "start --consensus.double_sign_check_height=7", &[]).silent_blocks, 7);
         assert_eq!(read(FILE, "start", &[("MY_SIMD_CONSENSUS_DOUBLE_SIGN_CHECK_HEIGHT", "9")]).silent_blocks, 9);
+    }
+
+    #[test]
+    fn nodes_of_others_are_those_of_state_sync() {
+        let file = "[statesync]\nrpc_servers = \"a.example:26657, https://b.example/,tcp://c.example:1\"\n";
+        let expected = ["http://a.example:26657", "https://b.example", "http://c.example:1"];
+        assert_eq!(read(file, "start", &[]).references, expected);
+        assert!(read("[statesync]\nrpc_servers = \"\"\n", "start", &[]).references.is_empty());
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub fn shape(
         keep: keep(settings),
         before_switch: custom_script(settings),
         migrate: Some(pre_upgrade(settings, &node_home)),
-        release_check: Some(release_check(&settings.name)),
+        release_check: Some(release_check(&settings.name, &config)),
         prove: ProveShape { soak_ms: 5_000, within_ms: 120_000 },
         signer,
         remote_signer: remote_signer(&node_home, &config),
@@ -279,13 +279,15 @@ fn keep(settings: &Settings) -> KeepShape {
 }
 
 /// Every program of the family tells its version, and makes a home on the way where there is none.
-pub(super) fn release_check(program: &str) -> ReleaseCheck {
+pub(super) fn release_check(program: &str, config: &NodeConfig) -> ReleaseCheck {
     let own_home = NodeLaunch { program, arguments: &[], environment: &|_| None }.variable_of("home");
     ReleaseCheck {
         args: ["version", "--long"].map(str::to_owned).into(),
         version_line: "version:".to_owned(),
         home_variables: vec!["HOME".to_owned(), own_home],
         names_plans: true,
+        peers: config.references.iter().map(|address| format!("{address}/abci_info")).collect(),
+        peer_version: "/result/response/version".to_owned(),
     }
 }
 

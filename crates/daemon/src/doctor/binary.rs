@@ -13,7 +13,7 @@ use memchr::memmem::Finder;
 use ov_chains::shape::{LaunchShape, ReleaseCheck};
 use ov_sys::durable;
 use ov_sys::process::{Ending, Output, Program, run};
-use ov_types::{Origin, UnitName};
+use ov_types::{Origin, ReleaseName, UnitName};
 
 use super::{DoctorInput, Verdict};
 
@@ -25,23 +25,36 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// What a loader ends with when a library is missing, and a shell when there is no such program.
 const NEVER_RAN: [i32; 2] = [126, 127];
 
-/// The program of the release that is to run, and how it is asked.
-fn program<'a>(input: &'a DoctorInput<'_>) -> Option<(PathBuf, &'a ReleaseCheck, &'a LaunchShape)> {
+/// The program of a release, and how it is asked.
+fn program<'a>(
+    input: &'a DoctorInput<'_>,
+    release: &ReleaseName,
+) -> Option<(PathBuf, &'a ReleaseCheck, &'a LaunchShape)> {
     let check = input.shape.release_check.as_ref()?;
-    let release = input.layout.directory(&input.target()?);
     let launch = &input.shape.units.get(&UnitName::main())?.launch;
-    let path = release.join(crate::steps::program_in_release(input.shape)?);
+    let path = input.layout.directory(release).join(crate::steps::program_in_release(input.shape)?);
     durable::followed(input.disk, &path).ok()??;
     Some((path, check, launch))
 }
 
+/// What the program of a release says of its version, if it says anything.
+pub(super) fn says(input: &DoctorInput<'_>, release: &ReleaseName) -> Option<String> {
+    let (path, check, launch) = program(input, release)?;
+    if launch.user.is_some() || launch.group.is_some() {
+        return None;
+    }
+    let said = ask(input, release, &path, check, launch).ok().filter(Output::success)?;
+    Some(version_said(&said, &check.version_line)).filter(|version| !version.is_empty())
+}
+
 pub(super) fn version(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    let Some((path, check, launch)) = program(input) else { return Vec::new() };
+    let Some(target) = input.target() else { return Vec::new() };
+    let Some((path, check, launch)) = program(input, &target) else { return Vec::new() };
     let subject = path.display();
     if launch.user.is_some() || launch.group.is_some() {
         return vec![Verdict::unknown(subject, "it is not started as another user only to say its version")];
     }
-    let said = match ask(input, &path, check, launch) {
+    let said = match ask(input, &target, &path, check, launch) {
         Ok(output) => output,
         Err(error) => return vec![does_not_run(&path, &format!("it cannot be started: {error}"))],
     };
@@ -56,7 +69,7 @@ pub(super) fn version(input: &DoctorInput<'_>) -> Vec<Verdict> {
             let message = format!("it did not say its version within {} seconds", ANSWER_TIMEOUT.as_secs());
             Verdict::warning(subject, message, "run its `version` by hand")
         }
-        Ending::Exited(0) => judge(input, &path, &version_said(&said, &check.version_line)),
+        Ending::Exited(0) => judge(&target, &path, &version_said(&said, &check.version_line)),
         Ending::Exited(code) => {
             let message = format!("asked for its version it ends with {code}: {}", last_line(&said));
             Verdict::warning(subject, message, "run its `version` by hand")
@@ -69,14 +82,19 @@ fn does_not_run(path: &Path, why: &str) -> Verdict {
 }
 
 /// Asks it in an empty home, which is gone afterwards.
-fn ask(input: &DoctorInput<'_>, path: &Path, check: &ReleaseCheck, launch: &LaunchShape) -> io::Result<Output> {
+fn ask(
+    input: &DoctorInput<'_>,
+    release: &ReleaseName,
+    path: &Path,
+    check: &ReleaseCheck,
+    launch: &LaunchShape,
+) -> io::Result<Output> {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let home = input.shape.layout.home.join(".omnivisor-doctor-home");
     durable::remove_tree(input.disk, &home)?;
     input.disk.make_directory(&home, 0o700)?;
-    let release = input.target().map(|target| input.layout.directory(&target)).unwrap_or_default();
-    let own = launch.environment(input.disk, &release, std::iter::empty()).unwrap_or_default();
+    let own = launch.environment(input.disk, &input.layout.directory(release), std::iter::empty()).unwrap_or_default();
     let homes = check.home_variables.iter().map(|name| (name.into(), home.clone().into()));
     let output = run(&Program {
         environment: own.into_iter().map(|(name, value)| (name.into(), value.into())).chain(homes).collect(),
@@ -108,10 +126,9 @@ fn shown(text: &str) -> String {
 }
 
 /// A plan has a name and no version; but many a name begins one.
-fn judge(input: &DoctorInput<'_>, path: &Path, version: &str) -> Verdict {
+fn judge(name: &ReleaseName, path: &Path, version: &str) -> Verdict {
     let subject = path.display();
-    let name = input.target().map(|target| target.to_string()).unwrap_or_default();
-    match numbers(&name) {
+    match numbers(name.as_str()) {
         Some(wanted) if !begins(version, &wanted) => {
             let message = format!("it says that it is `{version}`, and the release is called {name}");
             Verdict::warning(subject, message, "make sure that this is the program which the plan means")
@@ -137,7 +154,7 @@ fn begins(version: &str, wanted: &[u64]) -> bool {
 /// A program that carries a plan out has its name somewhere in its bytes.
 pub(super) fn handler(input: &DoctorInput<'_>) -> Vec<Verdict> {
     let Some(plan) = input.plan.filter(|plan| plan.origin != Origin::Person) else { return Vec::new() };
-    let Some((path, check, _)) = program(input) else { return Vec::new() };
+    let Some((path, check, _)) = program(input, &plan.release) else { return Vec::new() };
     if !check.names_plans {
         return Vec::new();
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -97,6 +98,8 @@ impl Home {
             version_line: "version:".to_owned(),
             home_variables: vec!["HOME".to_owned()],
             names_plans: true,
+            peers: vec![peer("v2.0.1")],
+            peer_version: "/result/response/version".to_owned(),
         });
         let listens = Some(door.local_addr().unwrap());
         shape.remote_signer = Some(RemoteSignerShape { address: "tcp://signer".to_owned(), listens, left });
@@ -188,6 +191,25 @@ fn program(home: &Home, text: &str) {
     fs::write(home.path("releases/v2/bin/node"), text).unwrap();
 }
 
+/// Another node of the network, which says once or more often that it runs this; its address.
+fn peer(version: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let body = format!(r#"{{"result":{{"response":{{"version":"{version}"}}}}}}"#);
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    format!("http://{address}/abci_info")
+}
+
+fn peers(home: &mut Home, peers: Vec<String>) {
+    home.shape.release_check.as_mut().unwrap().peers = peers;
+}
+
 /// The node planned its upgrade, under this name.
 fn planned_as(home: &mut Home, name: &str) {
     let path = home.path("plan.json");
@@ -203,11 +225,14 @@ fn other_plan(home: &mut Home, name: &str) {
 
 #[test]
 fn each_fault_is_found_under_its_name() {
-    let faults: [(&str, Severity, Break); 39] = [
+    let faults: [(&str, Severity, Break); 42] = [
         ("binary.version", Severity::Error, |home| program(home, "#!/bin/sh\nkill -KILL $$\n")),
         ("binary.version", Severity::Error, |home| program(home, "#!/nowhere\n")),
         ("binary.version", Severity::Warning, |home| program(home, "#!/bin/sh\necho version: v3.0.0\n")),
         ("binary.version", Severity::Warning, |home| program(home, "#!/bin/sh\necho version: v2.0.0\nexit 3\n")),
+        ("binary.peers", Severity::Warning, |home| peers(home, vec![peer("v1.9.9")])),
+        ("binary.peers", Severity::Ok, |home| peers(home, vec![peer("v1.9.9"), peer("2.0.1")])),
+        ("binary.peers", Severity::Unknown, |home| peers(home, vec!["http://127.0.0.1:1/abci_info".to_owned()])),
         ("binary.handler", Severity::Warning, |home| planned_as(home, "V2")),
         ("binary.handler", Severity::Unknown, |home| home.plan.release = release("v1")),
         ("config.valid", Severity::Error, |home| fs::write(home.path("omnivisor.toml"), "[unit.main]\nx = 1").unwrap()),
