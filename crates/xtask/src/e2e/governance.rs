@@ -29,28 +29,35 @@ pub(super) struct Proposal<'a> {
 
 /// Has the validators propose and accept an upgrade; ends when the plan is the chain's own.
 pub(super) fn decide(program: &Path, validators: &[Home], proposal: &Proposal) -> Result<()> {
-    let first = validators.first().context("decide without validators")?;
-    submit(program, first, proposal)?;
-    for voter in validators {
-        send(program, voter, &["gov", "vote", &proposal.number.to_string(), "yes"])?;
-    }
-    wait_until("the proposal to pass", PATIENCE, || has_plan(first).unwrap_or(false))?;
-    let height = height(first)?;
-    ensure!(height < proposal.height, "decide in time: the chain is at {height}");
-    Ok(())
-}
-
-fn submit(program: &Path, first: &Home, proposal: &Proposal) -> Result<()> {
     let plan = json!({ "name": proposal.name, "height": proposal.height.to_string(), "info": proposal.info });
     let message = json!({
         "@type": "/cosmos.upgrade.v1beta1.MsgSoftwareUpgrade", "authority": AUTHORITY, "plan": plan,
     });
+    accept(program, validators, proposal.number, &message, true)?;
+    let height = height(&validators[0])?;
+    ensure!(height < proposal.height, "decide in time: the chain is at {height}");
+    Ok(())
+}
+
+/// Has them take the plan back; ends when the chain has none any more.
+pub(super) fn withdraw(program: &Path, validators: &[Home], number: u64) -> Result<()> {
+    let message = json!({ "@type": "/cosmos.upgrade.v1beta1.MsgCancelUpgrade", "authority": AUTHORITY });
+    accept(program, validators, number, &message, false)
+}
+
+/// Proposes, and has everybody vote for it; then the chain has a plan, or none.
+fn accept(program: &Path, validators: &[Home], number: u64, message: &Value, plans: bool) -> Result<()> {
+    let first = validators.first().context("decide without validators")?;
     let text = json!({
-        "messages": [message], "deposit": "10000000stake", "title": proposal.name, "summary": "An upgrade.",
+        "messages": [message], "deposit": "10000000stake", "title": format!("Proposal {number}"), "summary": "A step.",
     });
-    let file = first.path(&format!("proposal-{}.json", proposal.number));
+    let file = first.path(&format!("proposal-{number}.json"));
     fs::write(&file, serde_json::to_vec(&text)?).context("write a proposal")?;
-    send(program, first, &["gov", "submit-proposal", &file.to_string_lossy()])
+    send(program, first, &["gov", "submit-proposal", &file.to_string_lossy()])?;
+    for voter in validators {
+        send(program, voter, &["gov", "vote", &number.to_string(), "yes"])?;
+    }
+    wait_until("the proposal to pass", PATIENCE, || has_plan(first).is_ok_and(|has| has == plans))
 }
 
 /// Sends a transaction, and waits until it is in a block and did what it should.

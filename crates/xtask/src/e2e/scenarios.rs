@@ -72,6 +72,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: beside_original,
     },
     Scenario {
+        name: "withdrawn",
+        what: "governance takes a plan back that was armed already, and the old release goes on",
+        run: withdrawn,
+    },
+    Scenario {
         name: "fetched-ahead",
         what: "the release is fetched and examined while the old one runs, as soon as the proposal has passed",
         run: fetched_ahead,
@@ -119,8 +124,13 @@ impl Alone {
 
     /// Has governance plan an upgrade of this name; at which height.
     fn decide(&mut self, stage: &Stage, name: &str, info: &str) -> Result<u64> {
+        self.decide_ahead(stage, name, info, NOTICE_BLOCKS)
+    }
+
+    /// The same, so many blocks ahead.
+    fn decide_ahead(&mut self, stage: &Stage, name: &str, info: &str, blocks: u64) -> Result<u64> {
         let home = self.node.home.clone();
-        let height = governance::height(&home)? + NOTICE_BLOCKS;
+        let height = governance::height(&home)? + blocks;
         self.decided += 1;
         let proposal = Proposal { number: self.decided, name, height, info };
         governance::decide(&stage.parts.chain["v1"], &[home], &proposal)?;
@@ -292,6 +302,23 @@ fn beside_original(stage: &Stage) -> Result<()> {
     // After an upgrade the original leaves its node alone when it is told to stop.
     nodes[0].kill_all()?;
     witnesses.into_iter().try_for_each(|witness| witness.ask().map(drop))
+}
+
+fn withdrawn(stage: &Stage) -> Result<()> {
+    let mut alone = Alone::new(stage)?;
+    alone.node.set("OMNIVISOR_ASK_INTERVAL", "300ms");
+    alone.start()?;
+    alone.put_ready(stage, "v2")?;
+    let height = alone.decide_ahead(stage, "v2", "", 2 * NOTICE_BLOCKS)?;
+    alone.node.wait_for_line("upgrade 1 to v2 is armed")?;
+    governance::withdraw(&stage.parts.chain["v1"], &[alone.node.home.clone()], 2)?;
+    alone.node.wait_for_line("plan 1 to v2 is withdrawn")?;
+    let at = governance::height(&alone.node.home)?;
+    ensure!(at < height, "see the plan withdrawn in time: the chain is at {at}");
+    alone.node.wait_for_height(height + AFTER_BLOCKS)?;
+    ensure!(alone.node.release()? == "v1" && alone.node.current()? == "genesis", "see the old release go on");
+    every_block_is_signed(&alone.node.home, height)?;
+    alone.end()
 }
 
 /// One validator that may fetch what plans name, and the server that has it.
