@@ -18,7 +18,7 @@ use super::report::{self, Aim, Cell, OURS, Row, percentile};
 use crate::e2e::parts::{self, NotHere};
 use crate::{Verdict, report as say};
 use subject::Subject;
-use upgrades::Upgrade;
+use upgrades::{Foresight, Upgrade};
 
 const DOCUMENT: Document = Document { name: "cosmos", title: "Omnivisor beside Cosmovisor" };
 const THEIRS: &str = "cosmovisor";
@@ -107,20 +107,22 @@ pub(super) fn run(root: &Path, options: &Cosmos) -> Result<Verdict> {
 type Measured<T> = Result<Quiet<T>, String>;
 
 impl Bench {
-    /// Measures one after the other, each as quietly as it can be had, in a folder that is gone afterwards.
+    /// Measures one after the other.
     fn each<T>(&self, measure: impl Fn(&Subject, &Path) -> Result<T>) -> Vec<(&'static str, Measured<T>)> {
-        let one = |subject: &Subject| {
-            say(&format!("… {}", subject.name));
-            let attempt = || {
-                let folder = self.folder.join(subject.name);
-                fs::create_dir_all(&folder).context("make a folder")?;
-                let result = measure(subject, &folder);
-                let _ = fs::remove_dir_all(&folder);
-                result
-            };
-            (subject.name, quiet::measure(self.patience, attempt).map_err(|error| format!("{error:#}")))
+        self.subjects.iter().map(|subject| self.one(subject, &measure)).collect()
+    }
+
+    /// Measures one as quietly as it can be had, in a folder that is gone afterwards.
+    fn one<T>(&self, subject: &Subject, measure: impl Fn(&Subject, &Path) -> Result<T>) -> (&'static str, Measured<T>) {
+        say(&format!("… {}", subject.name));
+        let attempt = || {
+            let folder = self.folder.join(subject.name);
+            fs::create_dir_all(&folder).context("make a folder")?;
+            let result = measure(subject, &folder);
+            let _ = fs::remove_dir_all(&folder);
+            result
         };
-        self.subjects.iter().map(one).collect()
+        (subject.name, quiet::measure(self.patience, attempt).map_err(|error| format!("{error:#}")))
     }
 
     fn idle(&self) -> Vec<Row> {
@@ -143,10 +145,16 @@ impl Bench {
     fn upgrades(&self, gib: u64) -> Vec<Row> {
         let count = if gib == 0 { UPGRADES_IN_A_ROW } else { UPGRADES_WITH_DATA };
         say(&format!("{count} upgrades with {gib} GiB of data"));
-        let all = self.each(|subject, folder| {
-            has_room(folder, gib)?;
-            upgrades::upgrades(subject, folder, gib << 30, count)
-        });
+        let measure = |foresight: Foresight| {
+            move |subject: &Subject, folder: &Path| {
+                has_room(folder, gib)?;
+                upgrades::upgrades(subject, folder, gib << 30, count, foresight)
+            }
+        };
+        let all = self.each(measure(Foresight::None));
+        // The original has no way to be told of several ahead, and nothing that it would do then.
+        let mut ahead = vec![self.one(&self.subjects[0], measure(Foresight::Scheduled))];
+        ahead.extend(all.iter().filter(|(who, _)| *who != OURS).cloned());
         let what = |name: &str| format!("{name}, {gib} GiB, median of {count}");
         let at = |of: fn(&Upgrade) -> f64| move |all: &Vec<Upgrade>| median(all, of);
         let downtime_aim = (gib == 2).then_some(Aim::TimesLess(50.0));
@@ -156,6 +164,7 @@ impl Bench {
             row(&what("plan written to old process gone"), "ms", 1, None, &all, at(|it| it.stopped_ms)),
             row(&what("old process gone to new one running"), "ms", 1, downtime_aim, &all, at(|it| it.gap_ms)),
             row(&what("plan written to new process running"), "ms", 1, downtime_aim, &all, at(|it| it.whole_ms)),
+            row(&what("the same, ours knowing of it ahead"), "ms", 1, downtime_aim, &ahead, at(|it| it.whole_ms)),
         ]
     }
 }

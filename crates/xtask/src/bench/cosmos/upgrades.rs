@@ -32,12 +32,32 @@ pub(super) struct Upgrade {
     pub(super) whole_ms: f64,
 }
 
+/// Who knows of the upgrades before the node halts for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foresight {
+    /// Nobody: the node writes the plan at its halt.
+    None,
+    /// A supervisor that can be told of several: by a schedule here, by the node over gRPC otherwise.
+    Scheduled,
+}
+
 /// Takes a node with so much data through upgrades.
-pub(super) fn upgrades(subject: &Subject, folder: &Path, data_bytes: u64, count: usize) -> Result<Vec<Upgrade>> {
+pub(super) fn upgrades(
+    subject: &Subject,
+    folder: &Path,
+    data_bytes: u64,
+    count: usize,
+    foresight: Foresight,
+) -> Result<Vec<Upgrade>> {
     let schedule: Vec<(String, u64)> =
         (1..=count as u64).map(|number| (format!("u{number}"), number * BLOCKS_BETWEEN)).collect();
     let mut cared = subject.prepare(folder, BLOCK_MS, &schedule)?;
     make_data(&cared.home.join("data/application.db"), data_bytes)?;
+    if foresight == Foresight::Scheduled {
+        let program = subject.node.display();
+        let list: Vec<String> = schedule.iter().map(|(name, height)| format!("{name}:{program}:{height}")).collect();
+        cared.call(&["add-batch-upgrade", "--upgrade-list", &list.join(",")])?;
+    }
     cared.start()?;
     (1..=count).map(|number| next(&mut cared, number)).collect()
 }
