@@ -154,7 +154,7 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
     let mut looked = Looked { at_rest: known.at_rest, ..Looked::default() };
     let known_origins = || known.named.iter().map(|named| &named.origin);
     let releases = known.at_rest.map(|_| fit::releases(disk, shape)).unwrap_or_default();
-    let last_behind = fit::last_behind(&releases, known.past());
+    let last_behind = fit::last_behind(&releases, known.at_rest);
     for scout in &shape.scouts {
         let Scout::PlanFile { path, on_failure, rules } = scout else { continue };
         let mut writing = writing(disk, path);
@@ -169,7 +169,7 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
                     let evidence = Gathered::of(disk, shape, known, writing);
                     meanings.push(evidence.meaning(rules, plan, known));
                 }
-                pass_over(&mut meanings, known.past(), last_behind);
+                pass_over(&mut meanings, known.lies_at().or(known.height), last_behind);
                 for ((plan, origin), meaning) in plans.iter().zip(&origins).zip(meanings) {
                     match meaning {
                         Ok(trigger) => looked.inputs.push(Input::PlanSeen(wish(plan, trigger, *on_failure, origin))),

@@ -3,7 +3,9 @@
 //!
 //! [`fit`] is one total function from the evidence to an answer. A release that cannot carry out the next block must not
 //! be launched where a better one is known; but an answer that is only likely is none, since whoever runs the node may
-//! know more. So another release is named only if its height says so, and nothing speaks for the current one.
+//! know more. So another release is named only if its height says so, and nothing speaks for the current one. Right before
+//! the block of an upgrade both are right: the old one halts there, and leaves the file from which the new one learns what to
+//! make of the data.
 
 use ov_types::{Height, ReleaseName};
 
@@ -78,7 +80,7 @@ impl Doubt {
     }
 }
 
-/// The releases that are right for a block.
+/// The releases that carried out a block.
 fn right_for(releases: &[KnownRelease], Height(block): Height) -> Vec<(&ReleaseName, Height)> {
     let begun = |known: &KnownRelease| known.from.filter(|from| from.0 <= block);
     let last = releases.iter().filter_map(begun).max();
@@ -88,16 +90,17 @@ fn right_for(releases: &[KnownRelease], Height(block): Height) -> Vec<(&ReleaseN
 
 /// Which release fits.
 pub fn fit<'a>(evidence: &FitEvidence<'a>) -> Fit<'a> {
+    let HeightAtRest { at_least, at_most } = evidence.data;
     let next = |Height(height): Height| Height(height.saturating_add(1));
-    let at_least = right_for(evidence.releases, next(evidence.data.at_least));
-    let at_most = evidence.data.at_most.map(|at_most| right_for(evidence.releases, next(at_most)));
-    let is_current = |right: &[(&ReleaseName, Height)]| right.iter().any(|(release, _)| *release == evidence.current);
-    if is_current(&at_least) || at_most.as_deref().is_some_and(is_current) {
+    let right = right_for(evidence.releases, at_least);
+    let later =
+        [Some(at_least), at_most].into_iter().flatten().flat_map(|done| right_for(evidence.releases, next(done)));
+    if right.iter().copied().chain(later).any(|(release, _)| release == evidence.current) {
         return Fit::Current;
     }
     let current = evidence.releases.iter().find(|known| known.release == *evidence.current);
     let Some(current_from) = current.and_then(|known| known.from) else { return Fit::Unclear(Doubt::Unnumbered) };
-    let (release, from) = match at_least.as_slice() {
+    let (release, from) = match right.as_slice() {
         [(release, from)] => (*release, *from),
         [] => return Fit::Unclear(Doubt::AnyOther),
         _ => return Fit::Unclear(Doubt::Several),
@@ -106,7 +109,7 @@ pub fn fit<'a>(evidence: &FitEvidence<'a>) -> Fit<'a> {
         evidence.seen.is_some_and(|seen| seen >= from).then_some(Doubt::WasThere)
     } else {
         // Going back takes more: an old release on newer data is what breaks nodes.
-        let is_older = evidence.data.at_most.zip(evidence.remembered).is_some_and(|(data, before)| data < before);
+        let is_older = at_most.zip(evidence.remembered).is_some_and(|(data, before)| data < before);
         let is_open = evidence.releases.iter().any(|known| known.from.is_none());
         if is_older { is_open.then_some(Doubt::AnyOther) } else { Some(Doubt::NotOlder) }
     };
@@ -155,15 +158,21 @@ mod tests {
             ("genesis", at(450, 450), "v3 from 200"),
             ("genesis", at(450, None), "v3 from 200"),
             ("v2", at(450, 450), "v3 from 200"),
-            ("genesis", at(199, 199), "v3 from 200"),
+            ("genesis", at(200, 200), "v3 from 200"),
             ("genesis", at(198, 198), "v2 from 100"),
+            // The old one halts for the next block, and the new one may be there already.
+            ("genesis", at(199, 199), "v2 from 100"),
+            ("v2", at(199, 199), "Current"),
+            ("v3", at(199, 199), "Current"),
+            ("v2", at(199, 200), "Current"),
+            ("v3", at(199, 200), "Current"),
             // The block before the upgrade may have to be carried out once more.
             ("v2", at(198, 199), "Current"),
             ("v3", at(198, 199), "Current"),
             ("genesis", at(198, 199), "v2 from 100"),
             ("v3", at(450, 450), "Current"),
             ("genesis", at(98, 98), "Current"),
-            ("genesis", at(98, 99), "Current"),
+            ("genesis", at(99, 100), "Current"),
         ] {
             assert_eq!(answer(&home(&[]), current, data, None, None), expected, "{current} {data:?}");
         }
@@ -242,11 +251,10 @@ mod tests {
             });
             let Fit::Other { release, from: right } = answer else { return };
             let HeightAtRest { at_least: Height(least), at_most } = evidence.data;
-            let next = Height(least.saturating_add(1));
             let current = from(evidence, evidence.current).expect("a height that is known");
-            assert!(release != evidence.current && from(evidence, release) == Some(right) && right <= next);
-            // No other release begins between the one that is named and the next block.
-            let between = |known: &&KnownRelease| known.from > Some(right) && known.from <= Some(next);
+            assert!(release != evidence.current && from(evidence, release) == Some(right) && right <= Height(least));
+            // No other release began between the one that is named and the last block.
+            let between = |known: &&KnownRelease| known.from > Some(right) && known.from <= Some(Height(least));
             assert_eq!(evidence.releases.iter().find(between), None, "{evidence:?}");
             if right > current {
                 assert!(evidence.seen < Some(right), "{evidence:?}");
@@ -265,9 +273,8 @@ mod tests {
     #[test]
     fn a_release_that_is_wrong_for_sure_is_not_taken_for_right() {
         every(|evidence, answer| {
-            let next = Height(evidence.data.at_least.0.saturating_add(1));
             let current = from(evidence, evidence.current);
-            let later = |known: &KnownRelease| known.from > current && known.from <= Some(next);
+            let later = |known: &KnownRelease| known.from > current && known.from <= Some(evidence.data.at_least);
             let is_passed = current.is_some() && evidence.releases.iter().any(later);
             let is_ahead = evidence.data.at_most.is_some_and(|most| current > Some(Height(most.0.saturating_add(1))));
             if is_passed || is_ahead {

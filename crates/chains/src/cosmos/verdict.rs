@@ -121,8 +121,10 @@ pub fn meaning(evidence: &Evidence<'_>) -> Meaning {
         (None, Main::Halted) => true,
         (None, Main::Runs | Main::Down) => false,
     };
-    // The next block of data at rest is known, so that it does not matter who wrote the plan.
-    let is_due = evidence.author == Author::Unknown || (evidence.is_at_rest && evidence.known.is_some());
+    // Data at rest that holds the block goes on with the new release, whoever wrote the plan. Before that block a person's
+    // plan waits: if the node halts for it, only its own file tells the new release what to make of the data.
+    let lies_beyond = evidence.is_at_rest && evidence.known >= Some(evidence.height);
+    let is_due = evidence.author == Author::Unknown || lies_beyond;
     if is_reached && is_due { Meaning::Halted } else { Meaning::Waits }
 }
 
@@ -194,8 +196,8 @@ mod tests {
             && evidence.known > Some(Height(HEIGHT + 1));
         let is_over = is_applied || is_overtaken || is_passed;
         let is_skipped = evidence.skipped.contains(&HEIGHT);
-        let is_at_rest = evidence.is_at_rest && evidence.known.is_some();
-        let waits_for_its_height = evidence.author == Author::Person && !is_at_rest;
+        let lies_beyond = evidence.is_at_rest && evidence.known >= Some(Height(HEIGHT));
+        let waits_for_its_height = evidence.author == Author::Person && !lies_beyond;
         let is_reached = evidence.known >= Some(Height(HEIGHT - 1));
         let is_halted = evidence.known.is_none() && evidence.main == Main::Halted;
         let open = !is_over && !is_skipped;
@@ -230,7 +232,7 @@ mod tests {
                 assert!(!is_below, "due below its height: {evidence:?}");
                 let is_seen = evidence.known.is_some() || evidence.main == Main::Halted;
                 assert!(is_seen, "due while nothing tells so: {evidence:?}");
-                let is_certain = evidence.is_at_rest && evidence.known >= Some(Height(HEIGHT - 1));
+                let is_certain = evidence.is_at_rest && evidence.known >= Some(Height(HEIGHT));
                 assert!(evidence.author == Author::Unknown || is_certain, "due before its height: {evidence:?}");
             }
         });
@@ -248,7 +250,7 @@ mod tests {
                 let is_kept = matches!(meaning, Meaning::Halted | Meaning::Waits);
                 assert!(is_kept, "forgotten: {evidence:?}");
                 let is_due = evidence.author == Author::Unknown && (has_halted || is_there);
-                if is_due || (evidence.is_at_rest && is_there) {
+                if is_due || (evidence.is_at_rest && evidence.known >= Some(Height(HEIGHT))) {
                     assert_eq!(meaning, Meaning::Halted, "missed: {evidence:?}");
                 }
             }

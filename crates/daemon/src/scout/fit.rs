@@ -5,8 +5,8 @@
 //! the release that fits is an upgrade like every other, which this finds as a plan: nothing is launched before it is
 //! carried out, and where its release is missing it is held, with what to do.
 
-use ov_chains::NodeShape;
 use ov_chains::plans::{self, Doubt, Fit, FitEvidence, KnownRelease};
+use ov_chains::{HeightAtRest, NodeShape};
 use ov_engine::{Input, Wish};
 use ov_sys::Disk;
 use ov_sys::disk::Kind;
@@ -45,9 +45,10 @@ fn copy(disk: &dyn Disk, shape: &NodeShape, release: &ReleaseName) -> Option<Vec
     disk.read(&directory.join(shape.applied_copy.as_ref()?), PLAN_BYTES_MAX).ok()
 }
 
-/// The height of the last upgrade that lies behind this one.
-pub(super) fn last_behind(releases: &[KnownRelease], height: Option<Height>) -> Option<Height> {
-    releases.iter().filter_map(|known| known.from).filter(|from| Some(*from) <= height).max()
+/// The height of the last upgrade that lies behind the data.
+pub(super) fn last_behind(releases: &[KnownRelease], data: Option<HeightAtRest>) -> Option<Height> {
+    let done = data.map(|data| data.at_least);
+    releases.iter().filter_map(|known| known.from).filter(|from| Some(*from) <= done).max()
 }
 
 /// Looks whether another release fits the data; `looked`: what the scouts saw, who know best what the data waits for.
