@@ -268,6 +268,17 @@ fn look_ahead(disk: &dyn Disk, shape: &NodeShape, path: &Path, rules: &PlanRules
     })
 }
 
+/// All releases of the chain, as far as the node has a map of them that can be used.
+fn mapped(disk: &dyn Disk, shape: &NodeShape) -> Vec<Version> {
+    let is_map = |scout: &&Scout| matches!(scout.rules().writers, PlanWriters::Registry { .. });
+    let read = |scout: &Scout| {
+        let path = scout.path()?;
+        let bytes = disk.read(path, PLAN_BYTES_MAX).ok()?;
+        Some(VersionMap::parse(&bytes, path, scout.rules().names).ok()?.versions().to_vec())
+    };
+    shape.scouts.iter().filter(is_map).filter_map(read).flatten().collect()
+}
+
 /// Looks at a plan file.
 pub fn look(disk: &dyn Disk, path: &Path, rules: &PlanRules) -> Sighting {
     read(disk, path, |bytes| parse(bytes, rules))

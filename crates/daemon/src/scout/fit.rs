@@ -6,6 +6,7 @@
 //! carried out, and where its release is missing it is held, with what to do.
 
 use ov_chains::plans::{self, Doubt, Fit, FitEvidence, KnownRelease};
+use ov_chains::version_map::Version;
 use ov_chains::{HeightAtRest, NodeShape};
 use ov_engine::{Input, Wish};
 use ov_sys::Disk;
@@ -17,7 +18,7 @@ use super::{Known, Looked, PLAN_BYTES_MAX};
 /// More names than that are not looked at.
 const NAMES_MAX: usize = 10_000;
 
-/// The releases of a home, with the heights that the copies of applied plans tell.
+/// The releases of a home, with the heights that the copies of applied plans tell; and those of a map of all releases.
 pub(super) fn releases(disk: &dyn Disk, shape: &NodeShape) -> Vec<KnownRelease> {
     if shape.applied_copy.is_none() {
         return Vec::new();
@@ -36,7 +37,21 @@ pub(super) fn releases(disk: &dyn Disk, shape: &NodeShape) -> Vec<KnownRelease> 
     });
     let first = shape.layout.placed.keys();
     let first = first.map(|release| KnownRelease { release: release.clone(), from: Some(Height(0)) });
-    first.chain(others).collect()
+    let mut releases: Vec<KnownRelease> = first.chain(others).collect();
+    for Version { release, first, .. } in super::mapped(disk, shape) {
+        match releases.iter_mut().find(|known| known.release == release) {
+            Some(known) => known.from = known.from.or(Some(first)),
+            None => releases.push(KnownRelease { release, from: Some(first) }),
+        }
+    }
+    releases
+}
+
+/// What tells where a release is: the copy of its plan, or a map.
+fn info(disk: &dyn Disk, shape: &NodeShape, release: &ReleaseName) -> Option<String> {
+    let copied = copy(disk, shape, release).and_then(|copy| plans::applied_info(&copy));
+    let mapped = || super::mapped(disk, shape).into_iter().find(|version| version.release == *release)?.info;
+    copied.or_else(mapped)
 }
 
 /// The copy of the plan that led to a release.
@@ -104,7 +119,7 @@ pub(super) fn look(
                 on_failure: FailurePolicy::Hold,
                 origin,
                 source: None,
-                info: copy(disk, shape, release).and_then(|copy| plans::applied_info(&copy)),
+                info: info(disk, shape, release),
                 sha256: None,
                 keep: true,
                 replaces: None,

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use fakenode::Profile;
 use ov_testkit::{TestNode, wait_until};
+use ov_types::record::Outcome;
 use serde_json::json;
 
-use super::support::{PROGRAM, blocks, current, launched, running};
+use super::support::{PROGRAM, blocks, configuration, current, launched, plan_for, running};
 
 const MAP: &str = "[scout.version-map]\npath = \"chain.json\"\n\n[fetch]\nby-plan = true\n";
 
@@ -114,6 +116,36 @@ fn data_that_is_there_gets_the_release_that_fits_it() {
     assert!(made.status.success(), "{made:?}");
     assert_eq!(current(&node), "upgrades/v3");
     assert!(is_staged(&node, "v3"), "it was fetched");
+}
+
+fn put_data(node: &TestNode, from: &str, to: &str) {
+    let (from, to) = (node.path(from), node.path(to));
+    let _ = fs::remove_dir_all(&to);
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
+#[test]
+fn data_of_another_time_gets_the_release_that_the_map_says() {
+    let mut node = running(&["--comet", "--initial-height", "140", "--max-height", "150"], "");
+    node.wait_for_height(150);
+    assert!(node.stop().status.success());
+    put_data(&node, "data", "old");
+    // Beyond the upgrade to v2: that is fetched, and nothing is launched before.
+    write_map(&node, &[("v2", 100), ("v3", 200)]);
+    node.write_configuration(&configuration(&node, &["--comet"], MAP));
+    node.start();
+    wait_until("v3 to run", || launched(&node) == ["v1", "v2", "v3"]);
+    assert_eq!(node.wait_for_end(plan_for(&node, "v3").plan.id), Outcome::Committed);
+    assert!(node.stop().status.success());
+    // Before the upgrade to v3 again, and only the map tells which release is right there.
+    for name in ["v2", "v3"] {
+        let _ = fs::remove_file(node.path("cosmovisor/upgrades").join(name).join("upgrade-info.json"));
+    }
+    put_data(&node, "old", "data");
+    node.start();
+    wait_until("v2 to run again", || launched(&node).last().map(String::as_str) == Some("v2"));
+    assert_eq!(launched(&node).len(), 4, "nothing else was launched on that data: {:?}", launched(&node));
+    assert!(node.stop().status.success());
 }
 
 fn load(node: &TestNode) -> ov_chains::NodeShape {
