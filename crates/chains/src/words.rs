@@ -25,11 +25,12 @@ pub const RESOURCES: [&str; 16] = [
 ];
 
 /// What a webhook can be told, by [`ov_types::EventKind::notification`].
-pub const NOTIFICATIONS: [&str; 15] = [
+pub const NOTIFICATIONS: [&str; 16] = [
     "upgrade-discovered",
     "upgrade-moved",
     "upgrade-blocked",
     "upgrade-armed",
+    "upgrade-near",
     "upgrade-started",
     "upgrade-held",
     "upgrade-committed",
@@ -42,6 +43,10 @@ pub const NOTIFICATIONS: [&str; 15] = [
     "stuck",
     "configuration-refused",
 ];
+
+/// How long before its trigger it is told that an upgrade is near, unless somebody chose otherwise: a day, an hour, ten
+/// minutes.
+pub const NEAR_MS: [u64; 3] = [86_400_000, 3_600_000, 600_000];
 
 /// The number of a signal given as `TERM`, `SIGTERM`, `sigterm` or `15`.
 pub fn signal_number(text: &str) -> Option<i32> {

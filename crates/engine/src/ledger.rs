@@ -64,6 +64,8 @@ pub struct Entry {
     pub plan: Plan,
     /// Where it is named, and when it is due by what is said there.
     pub named: BTreeMap<Origin, Trigger>,
+    /// It was told that its trigger is nearer than this.
+    pub near_ms: Option<u64>,
     /// Its steps, in order.
     pub steps: Vec<Step>,
     /// How far it is.
@@ -317,6 +319,7 @@ impl Ledger {
                 self.height = height.or(self.height);
                 self.last_end = Some(LastEnd { at: *at, status: *status, height: *height, boot: self.boot.clone() });
             }
+            Record::NearTold { plan, within_ms, .. } => self.live_mut(*plan)?.near_ms = Some(*within_ms),
             Record::PlanNamed { plan, origin, trigger, info, .. } => {
                 self.name(*plan, origin, *trigger, info.as_ref())?;
             }
@@ -364,6 +367,7 @@ impl Ledger {
         let entry = Entry {
             plan: plan.clone(),
             named: BTreeMap::from([(plan.origin.clone(), plan.trigger)]),
+            near_ms: None,
             steps: steps.to_vec(),
             phase,
             facts: facts.clone(),
@@ -375,6 +379,11 @@ impl Ledger {
         Ok(())
     }
 
+    fn live_mut(&mut self, plan: PlanId) -> Result<&mut Entry, IllegalRecord> {
+        let entry = self.entries.get_mut(&plan).filter(|entry| !entry.is_over());
+        entry.ok_or_else(|| IllegalRecord { why: format!("a record is about plan {plan}, which is none, or over") })
+    }
+
     fn name(
         &mut self,
         plan: PlanId,
@@ -382,14 +391,16 @@ impl Ledger {
         trigger: Option<Trigger>,
         info: Option<&String>,
     ) -> Result<(), IllegalRecord> {
-        let Some(entry) = self.entries.get_mut(&plan).filter(|entry| !entry.is_over()) else {
-            return Err(IllegalRecord { why: format!("plan {plan} is named, and there is none") });
-        };
+        let entry = self.live_mut(plan)?;
         match trigger {
             Some(trigger) => drop(entry.named.insert(origin.clone(), trigger)),
             None => drop(entry.named.remove(origin)),
         }
-        entry.plan.trigger = entry.governing();
+        let trigger = entry.governing();
+        if trigger.height() != entry.plan.trigger.height() {
+            entry.near_ms = None;
+        }
+        entry.plan.trigger = trigger;
         entry.plan.info = info.cloned().or(entry.plan.info.take());
         Ok(())
     }

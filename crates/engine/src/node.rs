@@ -12,6 +12,7 @@ use crate::{Action, Effect, Input, Pace, Wish};
 
 mod happened;
 pub(crate) mod lifetime;
+mod near;
 mod units;
 mod upgrades;
 
@@ -185,6 +186,7 @@ impl Node {
             let before = self.actions.len();
             self.settle_units();
             self.watch_height();
+            self.tell_near();
             self.end_when_over();
             self.advance_upgrades();
             self.reconcile_units();
@@ -209,7 +211,8 @@ impl Node {
         let units = self.units.iter().filter_map(|(name, unit)| unit.next_wake_ms(self.settings.units.get(name)?));
         let upgrades =
             self.ledger.entries().filter(|entry| !entry.is_over()).filter_map(|entry| self.entry_wake_ms(entry));
-        units.chain(upgrades).chain(self.stall_at_ms()).chain(self.hurry_at_ms()).min()
+        let near = self.ledger.entries().filter_map(|entry| self.near_wake_ms(entry));
+        units.chain(upgrades).chain(near).chain(self.stall_at_ms()).chain(self.hurry_at_ms()).min()
     }
 
     fn hurry_at_ms(&self) -> Option<u64> {

@@ -7,6 +7,8 @@ use ov_types::Height;
 /// Samples no closer together than this; with the bound on their number they cover about an hour.
 const SAMPLE_EVERY_MS: u64 = 15_000;
 const SAMPLES_MAX: usize = 240;
+/// What fewer blocks tell of the next hours is a guess.
+const STEADY_BLOCKS: u64 = 10;
 
 /// Heights seen, with their times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +44,11 @@ impl Pace {
     /// Blocks per hour.
     pub fn blocks_per_hour(&self) -> Option<u64> {
         self.measured().map(|(span, blocks)| blocks.saturating_mul(3_600_000) / span)
+    }
+
+    /// Whether enough was seen for an estimate that people are called by.
+    pub fn is_steady(&self) -> bool {
+        self.measured().is_some_and(|(_, blocks)| blocks >= STEADY_BLOCKS)
     }
 
     /// Milliseconds from the last height seen until `target`, if the chain goes on as it did.

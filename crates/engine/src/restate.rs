@@ -56,6 +56,8 @@ fn restate_entry(entry: &Entry, records: &mut Vec<Record>) {
     let (origin, at) = (plan.origin.clone(), entry.added);
     records.push(Record::PlanAdded { at, plan, steps, facts });
     walk.to_names(&origin, records);
+    let near = entry.near_ms.map(|within_ms| Record::NearTold { at, plan: walk.plan, within_ms });
+    records.extend(near);
     walk.to_phase(&entry.phase, records);
 }
 

@@ -282,6 +282,15 @@ pub enum EventKind {
         /// Estimated milliseconds until the trigger, if it can be told.
         eta_ms: Option<u64>,
     },
+    /// The trigger comes near.
+    UpgradeNear {
+        /// The plan.
+        plan: Plan,
+        /// Estimated milliseconds until the trigger.
+        eta_ms: u64,
+        /// Whether everything is prepared.
+        armed: bool,
+    },
     /// The trigger was reached.
     UpgradeStarted {
         /// Which upgrade.
@@ -351,6 +360,7 @@ impl EventKind {
             EventKind::PlanMoved { .. } => "upgrade-moved",
             EventKind::PlanBlocked { .. } => "upgrade-blocked",
             EventKind::UpgradeArmed { .. } => "upgrade-armed",
+            EventKind::UpgradeNear { .. } => "upgrade-near",
             EventKind::UpgradeStarted { .. } => "upgrade-started",
             EventKind::UpgradeHeld { .. } => "upgrade-held",
             EventKind::UpgradeEnded { outcome: Outcome::Committed, .. } => "upgrade-committed",
@@ -387,8 +397,8 @@ impl EventKind {
             None if self.is_trouble() => Importance::Trouble,
             None => Importance::Routine,
             Some(
-                "upgrade-discovered" | "upgrade-moved" | "upgrade-armed" | "upgrade-started" | "upgrade-committed"
-                | "upgrade-withdrawn" | "upgrade-superseded",
+                "upgrade-discovered" | "upgrade-moved" | "upgrade-armed" | "upgrade-near" | "upgrade-started"
+                | "upgrade-committed" | "upgrade-withdrawn" | "upgrade-superseded",
             ) => Importance::Notice,
             Some(_) => Importance::Alarm,
         }

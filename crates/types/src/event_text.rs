@@ -28,6 +28,7 @@ pub(crate) fn write(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         | EventKind::StepDone { .. }
         | EventKind::StepFailed { .. }
         | EventKind::UpgradeArmed { .. }
+        | EventKind::UpgradeNear { .. }
         | EventKind::UpgradeStarted { .. }
         | EventKind::UpgradeHeld { .. }
         | EventKind::UpgradeTurnedBack { .. }
@@ -178,6 +179,12 @@ fn write_upgrade(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
             write!(f, "upgrade {} to {} is armed: it starts {}", plan.id, plan.release, plan.trigger)?;
             let eta = eta_ms.filter(|eta| *eta >= 1_000);
             eta.map_or(Ok(()), |eta| write!(f, ", in about {}", Span::from_ms(eta).rounded()))
+        }
+        EventKind::UpgradeNear { plan, eta_ms, armed } => {
+            let (id, release, trigger) = (plan.id, &plan.release, plan.trigger);
+            let eta = Span::from_ms(*eta_ms).rounded();
+            write!(f, "upgrade {id} to {release} is near: it starts {trigger}, in about {eta}")?;
+            if *armed { Ok(()) } else { f.write_str("; it is not prepared yet") }
         }
         EventKind::UpgradeStarted { plan, release, height, superseded } => {
             write!(f, "upgrade {plan} to {release} starts")?;

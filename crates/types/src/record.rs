@@ -104,6 +104,15 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         info: Option<String>,
     },
+    /// It was told that the trigger is near.
+    NearTold {
+        /// When.
+        at: Moment,
+        /// The plan.
+        plan: PlanId,
+        /// Nearer than this.
+        within_ms: u64,
+    },
     /// A step begins (again).
     StepStarted {
         /// When.
@@ -282,6 +291,7 @@ impl Record {
             Record::DaemonStarted { at, .. }
             | Record::PlanAdded { at, .. }
             | Record::PlanNamed { at, .. }
+            | Record::NearTold { at, .. }
             | Record::StepStarted { at, .. }
             | Record::StepDone { at, .. }
             | Record::StepFailed { at, .. }
@@ -307,6 +317,7 @@ impl Record {
         match self {
             Record::PlanAdded { plan, .. } => Some(plan.id),
             Record::PlanNamed { plan, .. }
+            | Record::NearTold { plan, .. }
             | Record::StepStarted { plan, .. }
             | Record::StepDone { plan, .. }
             | Record::StepFailed { plan, .. }

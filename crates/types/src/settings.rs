@@ -187,6 +187,9 @@ pub struct EngineSettings {
     pub stall: Option<StallPolicy>,
     /// Whether plans can appear by themselves: then the scouts are asked before main is launched again.
     pub has_scouts: bool,
+    /// How long before its trigger it is told that an upgrade is near, each once.
+    #[serde(default)]
+    pub near_ms: Vec<u64>,
     /// How long the daemon looks after the node.
     #[serde(default)]
     pub lifetime: Lifetime,

@@ -30,6 +30,7 @@ use crate::shape::{
     NodeShape, Output, ProveShape, ReleaseCheck, RemoteSignerShape, Retention, Scout, SignerShape, Stdin, UnitShape,
 };
 use crate::template::Template;
+use crate::words::NEAR_MS;
 
 /// How long a node may take to end unless its operator says otherwise: long enough for its database.
 const GRACE_MS_DEFAULT: u64 = 30_000;
@@ -255,6 +256,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeCon
         },
         stall: config.rpc.as_ref().map(|_| StallPolicy { within_ms: 300_000, restart: false }),
         has_scouts: true,
+        near_ms: NEAR_MS.into(),
         lifetime: Lifetime::Main,
         seed: seed(&settings.home),
     }

@@ -28,7 +28,7 @@ fn entry(id: PlanId, on_failure: FailurePolicy, phase: Phase) -> Entry {
     let (facts, added) = (StepFacts::default(), Moment::default());
     let because = matches!(phase, Phase::NeedsOperator { .. }).then(problem);
     let named = BTreeMap::from([(plan.origin.clone(), plan.trigger)]);
-    Entry { plan, named, steps: Step::ALL.to_vec(), phase, facts, because, added, ended: None }
+    Entry { plan, named, near_ms: None, steps: Step::ALL.to_vec(), phase, facts, because, added, ended: None }
 }
 
 fn every_phase() -> Vec<Phase> {

@@ -13,6 +13,7 @@ use crate::unit::tests::rules;
 use crate::{Found, Order, StepCall, StepReport, UnitReport};
 
 mod naming;
+mod near;
 mod superseding;
 mod tallies;
 mod waiting;
@@ -33,6 +34,7 @@ pub(crate) fn settings() -> EngineSettings {
         },
         stall: None,
         has_scouts: false,
+        near_ms: vec![600_000, 86_400_000, 3_600_000],
         lifetime: Lifetime::Standing,
         seed: 1,
     }

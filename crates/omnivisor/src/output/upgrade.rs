@@ -128,6 +128,7 @@ fn node_sentence(record: &Record) -> Option<(Tone, String)> {
         Record::HeightSeen { height, .. } => (Tone::Faint, format!("the node is at height {height}")),
         Record::PlanAdded { .. }
         | Record::PlanNamed { .. }
+        | Record::NearTold { .. }
         | Record::StepStarted { .. }
         | Record::StepDone { .. }
         | Record::StepFailed { .. }
@@ -151,6 +152,7 @@ fn upgrade_sentence(record: &Record, clock: &Clock) -> Option<(Tone, String)> {
             (Tone::Plain, format!("it is named by {origin} as well, {when}"))
         }
         Record::PlanNamed { origin, trigger: None, .. } => (Tone::Plain, format!("{origin} does not name it any more")),
+        Record::NearTold { within_ms, .. } => (Tone::Plain, format!("it is nearer than {}", span(*within_ms))),
         Record::StepStarted { step, direction, attempt, .. } => {
             let verb = if *direction == Direction::Forward { "begins" } else { "is being undone" };
             let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };

@@ -93,6 +93,7 @@ impl Builder<'_, '_> {
             },
             stall: self.stall(file, probes),
             has_scouts,
+            near_ms: upgrade.near.iter().map(|near| near.ms()).collect(),
             lifetime: Lifetime::Standing,
             seed: seed(&self.home_text),
         }

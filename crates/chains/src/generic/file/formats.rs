@@ -74,6 +74,7 @@ schemas! {
     exit_codes { "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": 255 } };
     scalar { "type": ["string", "integer", "boolean"] };
     urls { "type": "array", "items": { "type": "string", "format": "url" } };
+    spans { "type": "array", "items": { "type": "string", "format": "positive-span" } };
     patterns { "type": "array", "items": { "type": "string", "format": "pattern" } };
     notifications { "type": "array", "items": { "type": "string", "enum": words::NOTIFICATIONS } };
     hook_url { "type": "string", "format": "hook-url", "writeOnly": true };

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::formats;
+use crate::words;
 
 /// `[paths]`
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -136,6 +137,10 @@ pub(crate) struct Upgrade {
     /// slowly: for upgrades of the whole network, whose height the old release cannot pass.
     #[schemars(schema_with = "formats::on_failure")]
     pub(crate) on_failure: FailurePolicy,
+    /// How long before its trigger it is told that an upgrade is near (`upgrade-near`), each once. An empty list tells
+    /// nothing.
+    #[schemars(schema_with = "formats::spans")]
+    pub(crate) near: Vec<Span>,
     /// All units must be down this long after they were told to stop. Longer than the graces of the units that wait
     /// for each other, added up.
     #[schemars(schema_with = "formats::lasting")]
@@ -169,6 +174,7 @@ impl Default for Upgrade {
     fn default() -> Self {
         Self {
             on_failure: FailurePolicy::Rollback,
+            near: words::NEAR_MS.map(Span::from_ms).into(),
             stop_within: Span::from_seconds(600),
             rest: Span::from_seconds(0),
             start_within: Span::from_seconds(600),
