@@ -346,8 +346,8 @@ pub enum Comparison {
 /// How to ask the node as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeProbes {
-    /// How to learn its height.
-    pub height: Option<HeightProbe>,
+    /// How to learn its height: the first that answers counts.
+    pub height: Vec<HeightProbe>,
     /// How often the height is asked for.
     pub height_every_ms: u64,
     /// How to learn its version.
@@ -365,6 +365,13 @@ pub enum HeightProbe {
         url: String,
         /// The place in it (RFC 6901).
         pointer: String,
+    },
+    /// From the message that a gRPC service answers.
+    Grpc {
+        /// Where.
+        call: GrpcCall,
+        /// The field numbers that lead to it.
+        field: Vec<u32>,
     },
     /// From what a program prints.
     Exec {

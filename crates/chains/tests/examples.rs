@@ -88,7 +88,7 @@ fn a_validator_is_parked_and_its_plan_file_holds() {
     assert_eq!(signer.key.as_deref(), Some(Path::new("/home/node/config/priv_validator_key.json")));
     let path = PathBuf::from("/home/node/data/upgrade-info.json");
     assert_eq!(node.scouts, [Scout::PlanFile { path, on_failure: FailurePolicy::Hold, rules: PlanRules::default() }]);
-    assert!(matches!(node.probes.height, Some(HeightProbe::Http { .. })));
+    assert!(matches!(node.probes.height[..], [HeightProbe::Http { .. }]));
     let version = node.probes.version.unwrap();
     assert_eq!(version.program.fill_path(Path::new("/r/v2")), Path::new("/r/v2/bin/mynode"));
     let migrate = node.migrate.unwrap();

@@ -158,7 +158,7 @@ struct Wanted {
 
 impl Wanted {
     fn of(shape: &NodeShape, call: &StepCall, live: &Live) -> Self {
-        let asked = shape.probes.height.is_some();
+        let asked = !shape.probes.height.is_empty();
         // Without a height in the trigger, the chain has to move on from where it was. So it has when a person did not
         // wait for that height. A node that halts may do so before anybody saw it there.
         let was = call.facts.height.or(live.height.map(|(height, _)| height));

@@ -12,10 +12,10 @@ use super::arguments::{flag_value, skip_heights};
 use super::current::APPLIED_FILE;
 use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch};
-use super::services::GRPC_DEFAULT;
+use super::services::{GRPC_DEFAULT, height_question};
 use super::shape::{
-    KEY_IDENTITY, asked, has_key, height_files, node_config_of, plan_rules, pre_upgrade_codes, release_check,
-    remote_signer, signer,
+    KEY_IDENTITY, asked, has_key, height_files, node_config_of, own_grpc_of, plan_rules, pre_upgrade_codes,
+    release_check, remote_signer, signer,
 };
 use crate::family::{Defaults, Scene, Wrong};
 use crate::generic::{Cosmos, Key};
@@ -118,6 +118,12 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
         with_node(scene, &program, &arguments, |node, node_home| asked(scene.disk, node_home, node, asking, rules))
     });
     shape.scouts.extend(asked);
+    if scene.file.probe.height.is_none() {
+        let grpc = program(scene).ok().and_then(|program| {
+            with_node(scene, &program, &arguments, |node, node_home| own_grpc_of(scene.disk, node_home, node))
+        });
+        shape.probes.height.extend(grpc.map(height_question));
+    }
     let is_own = scene.file.upgrade.migrate.as_ref().is_some_and(|migrate| migrate.program.is_some());
     if let Some(migrate) = shape.migrate.as_mut().filter(|_| !is_own) {
         migrate.codes = pre_upgrade_codes(section.pre_upgrade_retries);

@@ -5,7 +5,7 @@
 use toml::Table;
 
 use super::node_config::{NodeLaunch, reachable};
-use crate::shape::{GrpcCall, PlanParts, PlanQuestion};
+use crate::shape::{GrpcCall, HeightProbe, PlanParts, PlanQuestion};
 
 /// Where a node answers gRPC unless it is told otherwise.
 pub(super) const GRPC_DEFAULT: &str = "localhost:9090";
@@ -46,6 +46,18 @@ pub fn services(file: &str, launch: NodeLaunch<'_>, told: &str) -> Services {
         None => enabled("grpc", true).then(|| listens("grpc", GRPC_DEFAULT)).flatten(),
     };
     Services { grpc, rest: enabled("api", false).then(|| listens("api", REST_DEFAULT)).flatten() }
+}
+
+/// Where the node itself answers gRPC. Of a node without that file nothing is known: somebody else may answer there.
+pub(super) fn own_grpc(file: &str, launch: NodeLaunch<'_>) -> Option<String> {
+    services(file, launch, GRPC_DEFAULT).grpc.filter(|_| !file.trim().is_empty())
+}
+
+/// How the height is asked for.
+pub(super) fn height_question(grpc: String) -> HeightProbe {
+    let method = "/cosmos.base.tendermint.v1beta1.Service/GetLatestBlock".to_owned();
+    // The block, its header, its height.
+    HeightProbe::Grpc { call: GrpcCall { address: grpc, method }, field: vec![2, 1, 3] }
 }
 
 /// How the upgrade that is planned is asked for.
@@ -100,6 +112,21 @@ mod tests {
         ] {
             let expected = (grpc.map(str::to_owned), rest.map(str::to_owned));
             assert_eq!(found(file, line, told), expected, "{file} {line} {told}");
+        }
+    }
+
+    #[test]
+    fn only_a_node_that_says_where_it_answers_is_asked_for_its_height() {
+        let arguments = ["start".to_owned()];
+        let launch = NodeLaunch { program: "simd", arguments: &arguments, environment: &|_| None };
+        for (file, expected) in [
+            ("", None),
+            (" \n", None),
+            ("[api]\nenable = true\n", Some("localhost:9090")),
+            ("[grpc]\naddress = \"0.0.0.0:7\"\n", Some("127.0.0.1:7")),
+            ("[grpc]\nenable = false\n", None),
+        ] {
+            assert_eq!(own_grpc(file, launch).as_deref(), expected, "{file:?}");
         }
     }
 

@@ -21,7 +21,7 @@ use super::extras::Extras;
 use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch, node_config, signer_port};
 use super::read::Environment;
-use super::services::{plan_question, services};
+use super::services::{height_question, own_grpc, plan_question, services};
 use super::settings::Settings;
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
@@ -55,6 +55,7 @@ pub fn shape(
     // A relative path begins where the node does.
     let node_home = node.home().map_or_else(|| PathBuf::from(&settings.home), |home| settings.root().join(home));
     let config = node_config_of(disk, &node_home, node);
+    let height = heights(&config, own_grpc_of(disk, &node_home, node));
     let main = UnitName::main();
     let unit = UnitShape {
         launch: launch(settings, arguments),
@@ -73,8 +74,8 @@ pub fn shape(
         chain: "cosmos".to_owned(),
         layout: layout(settings),
         units: BTreeMap::from([(main.clone(), unit)]),
-        engine: engine(settings, extras, main, &config, signs),
-        probes: probes(&config),
+        engine: engine(settings, extras, main, !height.is_empty(), signs),
+        probes: NodeProbes { height, height_every_ms: 1_000, version: None, timeout_ms: 5_000 },
         height_at_rest: Some(height_files(&node_home, &config)),
         scouts: scouts(disk, settings, extras, (&node_home, node)),
         applied_copy: Some(APPLIED_FILE.to_owned()),
@@ -187,9 +188,18 @@ pub(super) fn asked(
     (told, every_ms): (&str, u64),
     (rules, on_failure): (PlanRules, FailurePolicy),
 ) -> Option<Scout> {
-    let app = disk.read(&node_home.join("config/app.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
-    let question = plan_question(&services(&String::from_utf8_lossy(&app), node, told))?;
+    let question = plan_question(&services(&app_config(disk, node_home), node, told))?;
     Some(Scout::Asked { question, every_ms, timeout_ms: PLAN_ANSWER_MS_MAX, on_failure, rules })
+}
+
+/// Where the node itself answers gRPC, if it says so.
+pub(super) fn own_grpc_of(disk: &dyn Disk, node_home: &Path, node: NodeLaunch<'_>) -> Option<String> {
+    own_grpc(&app_config(disk, node_home), node)
+}
+
+fn app_config(disk: &dyn Disk, node_home: &Path) -> String {
+    let bytes = disk.read(&node_home.join("config/app.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// How the family's plans are to be understood.
@@ -224,7 +234,7 @@ fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {
     }
 }
 
-fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeConfig, signs: bool) -> EngineSettings {
+fn engine(settings: &Settings, extras: &Extras, main: UnitName, is_asked: bool, signs: bool) -> EngineSettings {
     let grace_ms = match settings.shutdown_grace.ms() {
         0 => GRACE_MS_DEFAULT,
         given => given,
@@ -254,7 +264,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeCon
             retry_first_ms: 2_000,
             retry_max_ms: 15_000,
         },
-        stall: config.rpc.as_ref().map(|_| StallPolicy { within_ms: 300_000, restart: false }),
+        stall: is_asked.then_some(StallPolicy { within_ms: 300_000, restart: false }),
         has_scouts: true,
         near_ms: NEAR_MS.into(),
         lifetime: Lifetime::Main,
@@ -262,10 +272,11 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, config: &NodeCon
     }
 }
 
-fn probes(config: &NodeConfig) -> NodeProbes {
+/// How the node is asked for its height: at its own addresses and nobody else's, which would be other nodes' heights.
+fn heights(config: &NodeConfig, own_grpc: Option<String>) -> Vec<HeightProbe> {
     let pointer = "/result/sync_info/latest_block_height".to_owned();
-    let height = config.rpc.as_ref().map(|rpc| HeightProbe::Http { url: format!("http://{rpc}/status"), pointer });
-    NodeProbes { height, height_every_ms: 1_000, version: None, timeout_ms: 5_000 }
+    let rpc = config.rpc.as_ref().map(|rpc| HeightProbe::Http { url: format!("http://{rpc}/status"), pointer });
+    rpc.into_iter().chain(own_grpc.map(height_question)).collect()
 }
 
 fn keep(settings: &Settings) -> KeepShape {
@@ -380,7 +391,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let settings = settings(home.path());
         let look = |line: &str| shape(&RealDisk, &settings, &Extras::default(), &words(line), &|_| None);
-        let asked = |node: &NodeShape| match &node.probes.height {
+        let asked = |node: &NodeShape| match node.probes.height.first() {
             Some(HeightProbe::Http { url, .. }) => Some(url.clone()),
             _ => None,
         };

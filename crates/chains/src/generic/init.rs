@@ -203,7 +203,7 @@ mod tests {
         let main = &node.units[&ov_types::UnitName::main()].launch;
         assert_eq!(main.program.to_string(), "/home/node/current/bin/x");
         assert_eq!(main.args.len(), 3);
-        assert!(matches!(node.probes.height, Some(HeightProbe::Http { .. })));
+        assert!(matches!(node.probes.height[..], [HeightProbe::Http { .. }]));
         assert!(node.probes.version.is_some() && node.signer.is_some());
         assert_eq!(node.scouts.len(), 1);
     }

@@ -109,8 +109,10 @@ pub(super) fn programs(input: &DoctorInput<'_>) -> Vec<Verdict> {
     }
     programs.extend(shape.migrate.iter().map(|hook| ("the migrate hook".to_owned(), &hook.program)));
     programs.extend(shape.probes.version.iter().map(|probe| ("the version probe".to_owned(), &probe.program)));
-    if let Some(HeightProbe::Exec { program, .. }) = &shape.probes.height {
-        programs.push(("the height probe".to_owned(), program));
+    for probe in &shape.probes.height {
+        if let HeightProbe::Exec { program, .. } = probe {
+            programs.push(("the height probe".to_owned(), program));
+        }
     }
     programs.into_iter().map(|(who, program)| judge_program(input, &who, program)).collect()
 }

@@ -68,7 +68,7 @@ pub(super) fn trigger(input: &DoctorInput<'_>) -> Vec<Verdict> {
             Verdict::warning(subject(plan), message, FIX)
         }
         // One from a file is looked at again when main ends: it may have halted for it.
-        (Trigger::Height { .. }, None) if input.shape.probes.height.is_none() && plan.origin == Origin::Person => {
+        (Trigger::Height { .. }, None) if input.shape.probes.height.is_empty() && plan.origin == Origin::Person => {
             let message = "it waits for a height, and nothing tells how high the node is";
             Verdict::error(subject(plan), message, "configure `probe.height`, or plan for a time")
         }

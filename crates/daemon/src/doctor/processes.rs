@@ -97,8 +97,13 @@ fn local_ports(input: &DoctorInput<'_>) -> BTreeMap<SocketAddr, String> {
         note(shape.readiness.as_ref().map(|readiness| &readiness.probe), unit.as_str());
         note(shape.health.as_ref().map(|health| &health.probe), unit.as_str());
     }
-    if let Some(HeightProbe::Http { url, .. }) = &input.shape.probes.height {
-        ports.extend(port_of_url(url).map(|port| (port, "the height probe".to_owned())));
+    for probe in &input.shape.probes.height {
+        let port = match probe {
+            HeightProbe::Http { url, .. } => port_of_url(url),
+            HeightProbe::Grpc { call, .. } => local_port(&call.address),
+            HeightProbe::Exec { .. } | HeightProbe::File { .. } => None,
+        };
+        ports.extend(port.map(|port| (port, "the height probe".to_owned())));
     }
     ports
 }

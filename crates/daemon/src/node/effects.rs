@@ -160,7 +160,10 @@ impl Keeper {
         if let Some(task) = self.height_task.take() {
             task.abort();
         }
-        let Some(probe) = self.shape.probes.height.clone() else { return };
+        let asked = self.shape.probes.height.clone();
+        if asked.is_empty() {
+            return;
+        }
         let probes = &self.shape.probes;
         let scene = Scene {
             disk: Arc::clone(&self.disk),
@@ -176,7 +179,7 @@ impl Keeper {
         let (messages, poke) = (self.messages.clone(), self.senses.poke());
         self.height_task = Some(tokio::spawn(async move {
             loop {
-                if let Ok(height) = probe::height(&probe, &scene).await
+                if let Ok(height) = probe::height(&asked, &scene).await
                     && messages.send(Message::Height(height, run)).await.is_err()
                 {
                     return;

@@ -8,11 +8,18 @@ use ov_chains::shown_address;
 use ov_types::Height;
 use serde_json::Value;
 
-use super::{ANSWER_BYTES_MAX, Scene, blocking, bounded, http, program, value};
+use super::{ANSWER_BYTES_MAX, Scene, blocking, bounded, grpc, http, program, protobuf, value};
 
-/// Asks a node for its height; an error says why it cannot be learned.
-pub async fn height(probe: &HeightProbe, scene: &Scene) -> Result<Height, String> {
-    bounded(scene.timeout, ask(probe, scene)).await
+/// Asks a node for its height in one way after the other; an error says why it cannot be learned in any.
+pub async fn height(probes: &[HeightProbe], scene: &Scene) -> Result<Height, String> {
+    let mut why = Vec::new();
+    for probe in probes {
+        match bounded(scene.timeout, ask(probe, scene)).await {
+            Ok(height) => return Ok(height),
+            Err(error) => why.push(error),
+        }
+    }
+    Err(why.join("; "))
 }
 
 async fn ask(probe: &HeightProbe, scene: &Scene) -> Result<Height, String> {
@@ -23,6 +30,18 @@ async fn ask(probe: &HeightProbe, scene: &Scene) -> Result<Height, String> {
                 return Err(format!("{} answers with status {}", shown_address(url), answer.status));
             }
             value::height(&value::find(&answer.body, pointer)?)
+        }
+        HeightProbe::Grpc { call, field } => {
+            let answer = grpc::call(call).await?;
+            let found = protobuf::find(&answer.message, field).map_err(|malformed| malformed.to_string());
+            let found =
+                found.and_then(|found| found.and_then(protobuf::Value::number).ok_or("it has no height".to_owned()));
+            // On the wire a number below zero is a very large one.
+            let height =
+                found.and_then(|height| i64::try_from(height).map_err(|_| "its height is below zero".to_owned()));
+            let height =
+                height.map_err(|why| format!("{} gives an answer that cannot be used: {why}", call.shown()))?;
+            Ok(Height(height.unsigned_abs()))
         }
         HeightProbe::Exec { program, args, pointer } => {
             height_in(&program::printed(scene, program, args).await?, pointer.as_deref())

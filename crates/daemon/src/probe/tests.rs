@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ov_chains::Template;
-use ov_chains::shape::{Comparison, Expect, HeightProbe, VersionProbe};
+use ov_chains::shape::{Comparison, Expect, GrpcCall, HeightProbe, VersionProbe};
 use ov_sys::RealDisk;
+use ov_testkit::{PlanService, Says};
 use ov_types::{Height, ReleaseName};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -192,7 +193,7 @@ async fn a_height_is_learned_from_each_place() {
         HeightProbe::File { path: file("plain", "1200\n"), pointer: None },
         HeightProbe::File { path: file("json", json), pointer: Some(pointer()) },
     ] {
-        assert_eq!(height(&probe, &scene(LONG)).await, Ok(Height(1200)), "{probe:?}");
+        assert_eq!(height(std::slice::from_ref(&probe), &scene(LONG)).await, Ok(Height(1200)), "{probe:?}");
     }
     for probe in [
         HeightProbe::Http { url: url(server(reply(500, json)).await), pointer: pointer() },
@@ -203,12 +204,45 @@ async fn a_height_is_learned_from_each_place() {
         HeightProbe::File { path: file("bad", "12x"), pointer: None },
         HeightProbe::File { path: folder.path().join("missing"), pointer: None },
     ] {
-        let why = height(&probe, &scene(LONG)).await.unwrap_err();
+        let why = height(std::slice::from_ref(&probe), &scene(LONG)).await.unwrap_err();
         assert!(!why.is_empty() && !why.contains("hunter2"), "{probe:?}: {why}");
     }
     let silent = HeightProbe::Http { url: url(server("").await), pointer: pointer() };
-    let late = height(&silent, &scene(Duration::from_millis(50))).await;
+    let late = height(std::slice::from_ref(&silent), &scene(Duration::from_millis(50))).await;
     assert_eq!(late, Err("no answer within 50ms".to_owned()));
+    let good = HeightProbe::File { path: file("plain", "1200\n"), pointer: None };
+    let bad = HeightProbe::File { path: file("bad", "12x"), pointer: None };
+    let all = [silent.clone(), bad.clone(), good];
+    assert_eq!(height(&all, &scene(Duration::from_millis(50))).await, Ok(Height(1200)), "the first that answers");
+    let why = height(&[silent, bad], &scene(Duration::from_millis(50))).await.unwrap_err();
+    assert!(why.contains("no answer within 50ms; ") && why.contains("12x"), "{why}");
+}
+
+#[tokio::test]
+async fn heights_are_learned_over_grpc_where_nothing_else_answers() {
+    let mut service = PlanService::grpc();
+    service.say(Says::NoPlan, 300);
+    let probe = |method: &str, field: &[u32]| HeightProbe::Grpc {
+        call: GrpcCall { address: service.address(), method: method.to_owned() },
+        field: field.to_vec(),
+    };
+    let block = "/cosmos.base.tendermint.v1beta1.Service/GetLatestBlock";
+    let refused =
+        HeightProbe::Http { url: format!("http://127.0.0.1:{}/", refused_port().await), pointer: "/a".to_owned() };
+    let all = [refused, probe(block, &[2, 1, 3])];
+    assert_eq!(height(&all, &scene(LONG)).await, Ok(Height(300)));
+    for (probe, why) in [
+        (probe(block, &[2, 1, 4]), "it has no height"),
+        (probe("/somebody.else/Says", &[1]), "answers with gRPC status 12"),
+        (probe("/cosmos.upgrade.v1beta1.Query/CurrentPlan", &[1]), "it has no height"),
+    ] {
+        let told = height(&[probe], &scene(LONG)).await.unwrap_err();
+        assert!(told.contains(why), "{told}");
+    }
+    service.say(Says::NoPlan, u64::MAX);
+    assert!(height(&all, &scene(LONG)).await.unwrap_err().contains("its height is below zero"));
+    service.stop();
+    assert!(height(&all, &scene(LONG)).await.unwrap_err().contains("cannot be reached"));
 }
 
 fn release_saying(folder: &Path, script: &str) -> Scene {

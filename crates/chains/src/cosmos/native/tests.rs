@@ -59,7 +59,7 @@ fn three_lines_make_the_node_that_the_drop_in_looks_after() {
     assert_eq!(node.height_at_rest, other.height_at_rest);
     assert_eq!((&node.migrate, &node.applied_copy), (&other.migrate, &other.applied_copy));
     assert_eq!((&node.signer, &node.probes.height), (&other.signer, &other.probes.height));
-    assert!(node.signer.is_some() && node.probes.height.is_some());
+    assert!(node.signer.is_some() && node.probes.height.len() == 1);
     let keep = |node: &NodeShape| (node.keep.method, node.keep.write_once.clone(), node.keep.exclude.clone());
     assert_eq!(keep(&node), keep(&other));
     let main = UnitName::main();
@@ -88,7 +88,7 @@ fn a_node_that_answers_nobody_is_not_asked() {
     let home = home("");
     let node = node(home.path(), SHORT);
     let main = &node.units[&UnitName::main()];
-    assert!(main.readiness.is_none() && main.health.is_none() && node.probes.height.is_none());
+    assert!(main.readiness.is_none() && main.health.is_none() && node.probes.height.is_empty());
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Builder<'_, '_> {
             StallAction::Alert => false,
             StallAction::Restart => true,
         };
-        if probes.height.is_none() {
+        if probes.height.is_empty() {
             if self.document.has(&key) {
                 self.document.tell(&key, "without `[probe.height]` nobody knows whether the node moves");
             }

@@ -121,7 +121,7 @@ impl Builder<'_, '_> {
     pub(super) fn node_probes(&mut self, probes: &Probes) -> NodeProbes {
         let every_ms = probes.height.as_ref().map_or(HeightQuestion::default().every, |height| height.every).ms();
         NodeProbes {
-            height: probes.height.as_ref().and_then(|height| self.height(height)),
+            height: probes.height.as_ref().and_then(|height| self.height(height)).into_iter().collect(),
             height_every_ms: every_ms,
             version: probes.version.as_ref().map(|version| self.version(version)),
             timeout_ms: probes.timeout.ms(),
