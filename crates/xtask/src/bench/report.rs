@@ -96,13 +96,19 @@ pub(super) fn table(rows: &[Row]) -> String {
         let cells: Vec<String> = everybody.iter().map(|who| row.text(who)).collect();
         let _ = writeln!(text, "| {} | {} | {} | {} |", row.what, row.unit, cells.join(" | "), row.aim_text());
     }
-    let mut gaps: Vec<String> = Vec::new();
+    // Each reason once, with everything that it is the reason for.
+    let mut gaps: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for (row, cell) in rows.iter().flat_map(|row| row.cells.iter().map(move |cell| (row, cell))) {
-        if let Err(why) = &cell.value {
-            gaps.push(format!("\n- {}, {}: failed to {why}", cell.who, row.what));
+        let Err(why) = &cell.value else { continue };
+        match gaps.iter_mut().find(|(who, reason, _)| (*who, *reason) == (cell.who, why)) {
+            Some((_, _, what)) => what.push(&row.what),
+            None => gaps.push((cell.who, why, vec![&row.what])),
         }
     }
-    text + &gaps.concat() + if gaps.is_empty() { "" } else { "\n" }
+    for (who, why, what) in &gaps {
+        let _ = write!(text, "\n- {who}, {}: failed to {why}", what.join("; "));
+    }
+    text + if gaps.is_empty() { "" } else { "\n" }
 }
 
 /// The same for programs.
