@@ -123,10 +123,46 @@ fn damage_costs_the_rest_of_its_block_and_the_record_that_it_is_in() {
     assert_eq!(lengths(&whole[..whole.len() - 1]), [block - 6]);
 }
 
+/// Looks for a key in a table that is one block with its right checksum, and whose index is that block too.
+fn look_in_table(block: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+    let covered = [block, &[0]].concat();
+    let handle = [0, u8::try_from(block.len()).unwrap()];
+    let mut footer = [handle, handle].concat();
+    footer.resize(40, 0);
+    let checksum = bytes::checksum(&covered).to_le_bytes();
+    let file = [&covered[..], &checksum, &footer, &0xdb47_7524_8b80_fb57_u64.to_le_bytes()].concat();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("000007.ldb"), file).unwrap();
+    let mut newest = Newest::default();
+    table::look(&ov_sys::RealDisk, folder.path(), 7, key, &mut newest)?;
+    Ok(newest.value)
+}
+
+#[test]
+fn a_table_is_read_as_far_as_it_is_whole() {
+    // One entry, whose value is a place in this very block when it is read as the index.
+    let entry = [&[0, 9, 2][..], b"k", &[1, 5, 0, 0, 0, 0, 0, 0], &[0, 22]].concat();
+    let block = [&entry[..], &[0, 0, 0, 0, 1, 0, 0, 0]].concat();
+    assert_eq!(look_in_table(&block, b"k").unwrap(), Some(vec![0, 22]));
+    assert_eq!(look_in_table(&block, b"a").unwrap(), None);
+    assert_eq!(look_in_table(&block, b"z").unwrap(), None);
+    for wrong in [&block[..block.len() - 1], &[], &[255, 255, 255, 255], &[0, 9, 2, b'k', 0, 0, 0, 0]] {
+        assert!(matches!(look_in_table(wrong, b"k"), Err(Unreadable::Damaged(_))), "{wrong:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = written(&bytes, b"k");
         let _ = Manifest::default().apply(&bytes, b"k");
+    }
+
+    #[test]
+    fn no_block_of_a_table_makes_reading_panic(
+        mut block in proptest::collection::vec(0_u8..12, 0..100), restarts in 0_u8..3,
+    ) {
+        block.extend([restarts, 0, 0, 0]);
+        let _ = look_in_table(&block, &[1]);
     }
 }
