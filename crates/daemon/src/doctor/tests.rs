@@ -225,7 +225,7 @@ fn other_plan(home: &mut Home, name: &str) {
 
 #[test]
 fn each_fault_is_found_under_its_name() {
-    let faults: [(&str, Severity, Break); 42] = [
+    let faults: [(&str, Severity, Break); 44] = [
         ("binary.version", Severity::Error, |home| program(home, "#!/bin/sh\nkill -KILL $$\n")),
         ("binary.version", Severity::Error, |home| program(home, "#!/nowhere\n")),
         ("binary.version", Severity::Warning, |home| program(home, "#!/bin/sh\necho version: v3.0.0\n")),
@@ -273,6 +273,15 @@ fn each_fault_is_found_under_its_name() {
         ("plan.release", Severity::Error, |home| remove(home, "releases/v2.release.json")),
         ("plan.conflict", Severity::Error, |home| other_plan(home, "v3")),
         ("plan.conflict", Severity::Warning, |home| other_plan(home, "v2")),
+        // The node has halted for this one: what else is planned for that height holds nothing up.
+        ("plan.conflict", Severity::Warning, |home| {
+            other_plan(home, "v3");
+            home.plan.trigger = Trigger::Halt { height: Height(100) };
+        }),
+        ("plan.trigger", Severity::Warning, |home| {
+            home.plan.trigger = Trigger::AwaitHalt { height: Height(100) };
+            home.height = Some(Height(101));
+        }),
         ("plan.trigger", Severity::Warning, |home| home.height = Some(Height(100))),
         ("plan.trigger", Severity::Unknown, |home| home.height = None),
         ("plan.trigger", Severity::Warning, |home| home.plan.trigger = Trigger::Time { wall_ms: 999 }),

