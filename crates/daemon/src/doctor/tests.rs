@@ -223,6 +223,16 @@ fn other_plan(home: &mut Home, name: &str) {
     home.plans.push(Plan { id: PlanId(4), release: release(name), ..home.plan.clone() });
 }
 
+/// The node has halted for this one: what else is planned for that height holds nothing up.
+fn halted_beside_other_plan(home: &mut Home) {
+    other_plan(home, "v3");
+    home.plan.trigger = Trigger::Halt { height: Height(100) };
+}
+
+fn went_on_beyond_halt(home: &mut Home) {
+    (home.plan.trigger, home.height) = (Trigger::AwaitHalt { height: Height(100) }, Some(Height(101)));
+}
+
 #[test]
 fn each_fault_is_found_under_its_name() {
     let faults: [(&str, Severity, Break); 44] = [
@@ -273,15 +283,8 @@ fn each_fault_is_found_under_its_name() {
         ("plan.release", Severity::Error, |home| remove(home, "releases/v2.release.json")),
         ("plan.conflict", Severity::Error, |home| other_plan(home, "v3")),
         ("plan.conflict", Severity::Warning, |home| other_plan(home, "v2")),
-        // The node has halted for this one: what else is planned for that height holds nothing up.
-        ("plan.conflict", Severity::Warning, |home| {
-            other_plan(home, "v3");
-            home.plan.trigger = Trigger::Halt { height: Height(100) };
-        }),
-        ("plan.trigger", Severity::Warning, |home| {
-            home.plan.trigger = Trigger::AwaitHalt { height: Height(100) };
-            home.height = Some(Height(101));
-        }),
+        ("plan.conflict", Severity::Warning, halted_beside_other_plan),
+        ("plan.trigger", Severity::Warning, went_on_beyond_halt),
         ("plan.trigger", Severity::Warning, |home| home.height = Some(Height(100))),
         ("plan.trigger", Severity::Unknown, |home| home.height = None),
         ("plan.trigger", Severity::Warning, |home| home.plan.trigger = Trigger::Time { wall_ms: 999 }),
