@@ -89,7 +89,11 @@ pub(crate) fn original(cache: &Path) -> Result<Original> {
                 continue;
             }
             report(&format!("building Cosmovisor {version}"));
-            build(&folder, &["-mod=mod"], &package, &program)?;
+            // Whether an old program builds with a new compiler is nothing that we could mend.
+            if let Err(problem) = build(&folder, &["-mod=mod"], &package, &program) {
+                problems.push(format!("Cosmovisor {version}: {problem:#}"));
+                continue;
+            }
         }
         return Ok(Original { version, program });
     }
