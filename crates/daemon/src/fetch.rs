@@ -15,7 +15,7 @@ use ov_release::fetch::{
 use ov_release::{Digest, Staged, State};
 use ov_sys::Random;
 use ov_types::api::NewPlan;
-use ov_types::{ByteSize, EventKind, Lasting, Problem, ReleaseName, Work};
+use ov_types::{ByteSize, EventKind, Problem, ReleaseName, Work};
 
 use crate::steps::{Workshop, of_release};
 
@@ -266,9 +266,5 @@ fn of_fetch(name: &ReleaseName, summary: &str, error: &FetchError) -> Problem {
             ),
         ),
     };
-    let problem = Problem::transient(code, summary).because(error).hint(hint);
-    Problem {
-        lasting: if error.lasting() == Lasting::Transient { Lasting::Transient } else { Lasting::Permanent },
-        ..problem
-    }
+    Problem { lasting: error.lasting(), ..Problem::transient(code, summary).because(error).hint(hint) }
 }
