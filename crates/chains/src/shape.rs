@@ -307,6 +307,8 @@ pub enum Probe {
         /// What must stand there.
         expect: Option<Comparison>,
     },
+    /// A JSON-RPC service answers, whatever it says.
+    JsonRpc(JsonRpcCall),
     /// A program exits with zero.
     Exec {
         /// The program.
@@ -459,6 +461,8 @@ pub enum Scout {
         question: PlanQuestion,
         /// How often.
         every_ms: u64,
+        /// How often once it has told a plan: where its answer is what tells that the node halted.
+        planned_every_ms: u64,
         /// How long one answer may take.
         timeout_ms: u64,
         /// What such a plan does when the new release cannot be proven.
@@ -510,6 +514,18 @@ pub enum PlanQuestion {
         /// The metadata that says of which height the answer is.
         height_header: Option<String>,
     },
+    /// The node itself, by JSON-RPC: what it does not know of is not planned.
+    JsonRpc {
+        /// What is called.
+        call: JsonRpcCall,
+        /// Where the plan stands in the result (RFC 6901): with null there, nothing is known yet, and with an empty name
+        /// there is none. The places of its parts begin at it.
+        plan: String,
+        /// Its parts.
+        parts: PlanParts<String>,
+        /// Where it says that it has halted for the plan, with true.
+        halted: String,
+    },
 }
 
 impl PlanQuestion {
@@ -518,6 +534,7 @@ impl PlanQuestion {
         match self {
             PlanQuestion::Http { url, .. } => shown_address(url),
             PlanQuestion::Grpc { call, .. } => call.shown(),
+            PlanQuestion::JsonRpc { call, .. } => call.shown(),
         }
     }
 }
@@ -547,6 +564,24 @@ impl GrpcCall {
     pub fn shown(&self) -> String {
         let host = self.address.rsplit_once('@').map_or(self.address.as_str(), |(_, host)| host);
         if self.address.contains("://") { shown_address(&self.address) } else { host.to_owned() }
+    }
+}
+
+/// One method of a JSON-RPC 1.0 service that takes no parameters. Field names in its answer are found whatever their case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonRpcCall {
+    /// The socket that it listens on.
+    pub socket: PathBuf,
+    /// The path that is asked for, from its `/` on.
+    pub path: String,
+    /// `service.Method`.
+    pub method: String,
+}
+
+impl JsonRpcCall {
+    /// Whom it asks, as it may be shown.
+    pub fn shown(&self) -> String {
+        self.socket.display().to_string()
     }
 }
 

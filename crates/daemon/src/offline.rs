@@ -22,7 +22,8 @@ use ov_vault::SignState;
 use crate::doctor::Depth;
 use crate::fetch::{Supply, Tell};
 use crate::run::take_home;
-use crate::scout::service::Answered;
+use crate::scout::Candidate;
+use crate::scout::service::Told;
 use crate::steps::{Standing, Workshop};
 use crate::{event_log, units};
 
@@ -126,11 +127,15 @@ pub fn source_by_plan(shape: NodeShape, release: &ReleaseName, info: &str) -> Re
     crate::fetch::source_in(&workshop(shape, Tell::default()), release, info)
 }
 
-/// Asks a service which plan it knows of; an error says why it did not answer.
-pub fn ask_plan(question: &PlanQuestion, names: PlanNames, within: Duration) -> Result<Answered, String> {
+/// Asks a service which plan it knows of; an error says why it gave no answer that can be used.
+pub fn ask_plan(question: &PlanQuestion, names: PlanNames, within: Duration) -> Result<Option<Candidate>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("nobody can be asked: {error}"))?;
-    runtime.block_on(crate::scout::service::ask(question, names, within))
+    match runtime.block_on(crate::scout::service::ask(question, names, within))?.plan {
+        Told::Plan(plan) => Ok(Some(plan)),
+        Told::None | Told::Nothing => Ok(None),
+        Told::Unusable(why) => Err(why),
+    }
 }
 
 /// Stages a release for a node that has no daemon yet, and makes it the current one if none is.

@@ -7,6 +7,7 @@
 pub(crate) mod grpc;
 mod height;
 pub(crate) mod http;
+pub(crate) mod json_rpc;
 mod last_words;
 mod log_line;
 mod program;
@@ -142,6 +143,10 @@ impl Prober {
                         Some(pointer) => value::expected(&answer.body, pointer, expect.as_ref()),
                     }
                 };
+                bounded(scene.timeout, asking).await.into()
+            }
+            Probe::JsonRpc(call) => {
+                let asking = async { json_rpc::call(call).await.map(|_| format!("{} answers", call.shown())) };
                 bounded(scene.timeout, asking).await.into()
             }
             Probe::Exec { program, args } => program::judged(scene, program, args).await.into(),

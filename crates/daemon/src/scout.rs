@@ -167,7 +167,7 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
                         writing.height = Some(plan.height);
                     }
                     let evidence = Gathered::of(disk, shape, known, writing);
-                    meanings.push(evidence.meaning(rules, plan, known));
+                    meanings.push(evidence.meaning(rules, plan));
                 }
                 pass_over(&mut meanings, known.lies_at().or(known.height), last_behind);
                 for ((plan, origin), meaning) in plans.iter().zip(&origins).zip(meanings) {

@@ -189,7 +189,8 @@ pub(super) fn asked(
     (rules, on_failure): (PlanRules, FailurePolicy),
 ) -> Option<Scout> {
     let question = plan_question(&services(&app_config(disk, node_home), node, told))?;
-    Some(Scout::Asked { question, every_ms, timeout_ms: PLAN_ANSWER_MS_MAX, on_failure, rules })
+    let timeout_ms = PLAN_ANSWER_MS_MAX;
+    Some(Scout::Asked { question, every_ms, planned_every_ms: every_ms, timeout_ms, on_failure, rules })
 }
 
 /// Where the node itself answers gRPC, if it says so.

@@ -6,24 +6,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ov_chains::shape::Scout;
-use ov_types::Origin;
+use ov_types::{Height, ReleaseName};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::{Keeper, Message};
 use crate::core::CoreError;
-use crate::scout::Named;
-use crate::scout::service::{self, Answered, Heard};
+use crate::scout::service::{self, Answered, Heard, Told};
+use crate::scout::{MainSeen, Named};
 
 /// A node that comes up answers within this time, if it ever does.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 
-/// Those who ask, and what was last remarked on whom. Dropped, nobody is asked any more.
+/// Those who ask, what was understood last of whom, and what was remarked. Dropped, nobody is asked any more.
 #[derive(Debug, Default)]
 pub(super) struct Services {
     askers: Option<JoinSet<()>>,
+    understood: BTreeMap<String, Understood>,
     remarks: BTreeMap<String, String>,
+}
+
+/// An answer, and what its meaning depends on.
+#[derive(Debug, PartialEq, Eq)]
+struct Understood {
+    said: Answered,
+    named: Vec<Named>,
+    current: Option<ReleaseName>,
+    height: Option<Height>,
+    main: MainSeen,
 }
 
 impl Keeper {
@@ -36,16 +47,17 @@ impl Keeper {
         });
     }
 
-    /// Has an answer understood. That there is no plan, where none was, is understood at once.
+    /// Has an answer understood, unless that was done when it meant the same.
     pub(super) fn understand(&mut self, scout: Arc<Scout>, said: Answered) {
         let (disk, shape, messages) = (Arc::clone(&self.disk), Arc::clone(&self.shape), self.messages.clone());
+        let Scout::Asked { question, .. } = &*scout else { return };
         let known = self.known();
-        let is_of_service = |named: &Named| matches!(named.origin, Origin::Service { .. });
-        if said.plan == Ok(None) && !known.named.iter().any(is_of_service) {
-            let Scout::Asked { question, .. } = &*scout else { return };
-            self.services.remarks.remove(&question.shown());
+        let (named, current) = (known.named.clone(), known.current.clone());
+        let understood = Understood { said: said.clone(), named, current, height: known.height, main: known.main };
+        if self.services.understood.get(&question.shown()) == Some(&understood) {
             return;
         }
+        self.services.understood.insert(question.shown(), understood);
         drop(tokio::task::spawn_blocking(move || {
             let Scout::Asked { question, on_failure, rules, .. } = &*scout else { return };
             let address = question.shown();
@@ -70,15 +82,17 @@ impl Keeper {
 
 /// Asks for ever. That nobody answers is said once, when it has been so for a while.
 async fn ask_again_and_again(scout: Arc<Scout>, messages: mpsc::Sender<Message>) {
-    let Scout::Asked { question, every_ms, timeout_ms, rules, .. } = &*scout else { return };
-    let mut turns = tokio::time::interval(Duration::from_millis(*every_ms));
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut silent_since, mut is_told) = (Instant::now(), false);
+    let Scout::Asked { question, every_ms, planned_every_ms, timeout_ms, rules, .. } = &*scout else { return };
+    let (mut silent_since, mut is_told, mut wait_ms) = (Instant::now(), false, 0);
     loop {
-        turns.tick().await;
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        wait_ms = *every_ms;
         match service::ask(question, rules.names, Duration::from_millis(*timeout_ms)).await {
             Ok(said) => {
                 silent_since = Instant::now();
+                if matches!(said.plan, Told::Plan(_)) {
+                    wait_ms = *planned_every_ms;
+                }
                 if messages.send(Message::Answered(Arc::clone(&scout), said)).await.is_err() {
                     return;
                 }

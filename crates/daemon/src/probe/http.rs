@@ -4,15 +4,17 @@
 //! in between. Everything else needs the TLS client, which is built when it is first used. Redirects are not followed,
 //! and an address is never part of a message beyond its host and port.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{HOST, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{HeaderMap, Request, Uri};
 use hyper_util::rt::TokioIo;
 use ov_chains::shown_address;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
 use super::ANSWER_BYTES_MAX;
@@ -43,21 +45,46 @@ pub(crate) async fn get(url: &str, body_wanted: bool) -> Result<Answer, String> 
 }
 
 async fn get_plainly(uri: &Uri, body_wanted: bool) -> Result<Answer, String> {
-    let broken = |error: hyper::Error| format!("breaks off: {error}");
     let host = uri.host().ok_or("names no host")?;
     let port = uri.port_u16().unwrap_or(80);
     // The brackets around an IPv6 address are the address's, not the name's.
     let name = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((name, port)).await.map_err(|error| format!("cannot be reached: {error}"))?;
+    let stream = TcpStream::connect((name, port)).await.map_err(|error| unreachable(&error))?;
+    let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header(HOST, uri.authority().map_or(host, |authority| authority.as_str()))
+        .header(USER_AGENT, AGENT)
+        .body(Full::<Bytes>::default())
+        .map_err(|error| format!("cannot be asked: {error}"))?;
+    exchange(stream, request, body_wanted).await
+}
+
+/// Sends JSON to whoever listens on a socket of this machine. The caller bounds the time.
+pub(super) async fn post_to_socket(socket: &Path, path: &str, body: Vec<u8>) -> Result<Answer, String> {
+    let stream = UnixStream::connect(socket).await.map_err(|error| unreachable(&error))?;
+    let request = Request::post(path)
+        // There is no host; some name must stand there.
+        .header(HOST, "unix")
+        .header(USER_AGENT, AGENT)
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::from(body))
+        .map_err(|error| format!("cannot be asked: {error}"))?;
+    exchange(stream, request, true).await
+}
+
+fn unreachable(error: &std::io::Error) -> String {
+    format!("cannot be reached: {error}")
+}
+
+/// One question and its answer over a connection that was made for them.
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, body_wanted: bool) -> Result<Answer, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let broken = |error: hyper::Error| format!("breaks off: {error}");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // Ended with this scope, also when the caller gives up.
     let mut carrier = JoinSet::new();
     carrier.spawn(connection);
-    let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(HOST, uri.authority().map_or(host, |authority| authority.as_str()))
-        .header(USER_AGENT, AGENT)
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| format!("cannot be asked: {error}"))?;
     let response = sender.send_request(request).await.map_err(broken)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();

@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ov_chains::Template;
-use ov_chains::shape::{Comparison, Expect, GrpcCall, HeightProbe, VersionProbe};
+use ov_chains::shape::{Comparison, Expect, GrpcCall, HeightProbe, JsonRpcCall, VersionProbe};
 use ov_sys::RealDisk;
 use ov_testkit::{PlanService, Says};
 use ov_types::{Height, ReleaseName};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 
 use super::*;
 
@@ -74,6 +74,52 @@ async fn a_web_server_is_judged_by_status_and_value() {
         assert_eq!(answer.ok, ok, "{probe:?}: {answer:?}");
         assert!(!answer.message.is_empty() && !answer.message.contains("hunter2"), "{answer:?}");
     }
+}
+
+/// Answers every connection to a socket in `folder` with `reply`, and then says what it was asked.
+fn socket_server(folder: &Path, reply: String) -> (JsonRpcCall, tokio::sync::mpsc::Receiver<String>) {
+    let socket = folder.join("node.sock");
+    let _ = fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (tell, asked) = tokio::sync::mpsc::channel(8);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut text = String::new();
+            while !text.ends_with('}') {
+                let mut bytes = [0; 4096];
+                let read = stream.read(&mut bytes).await.unwrap_or(0);
+                assert!(read > 0, "it hung up after {text}");
+                text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+            }
+            let _ = stream.write_all(reply.as_bytes()).await;
+            let _ = tell.send(text).await;
+            open.push(stream);
+        }
+    });
+    (JsonRpcCall { socket, path: "/rpc".to_owned(), method: "service.Method".to_owned() }, asked)
+}
+
+#[tokio::test]
+async fn a_json_rpc_service_is_asked_through_its_socket_and_judged_by_its_result() {
+    let folder = tempfile::tempdir().unwrap();
+    for (answer, ok) in [
+        (reply(200, r#"{"result":{"a":1},"error":null,"id":1}"#), true),
+        (reply(500, r#"{"result":false,"error":null,"id":1}"#), true),
+        (reply(200, r#"{"result":null,"error":"no","id":1}"#), false),
+        (reply(200, "<html>"), false),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_owned(), false),
+    ] {
+        let (call, mut asked) = socket_server(folder.path(), answer.clone());
+        let bound = if ok || !answer.ends_with("\r\n\r\n") { LONG } else { Duration::from_millis(200) };
+        let said = ask(Probe::JsonRpc(call), bound).await;
+        assert_eq!(said.ok, ok, "{answer}: {said:?}");
+        let request = asked.recv().await.unwrap();
+        assert!(request.starts_with("POST /rpc HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("content-type: application/json") && request.contains(r#""params":[null]"#));
+    }
+    let gone = JsonRpcCall { socket: folder.path().join("gone"), path: "/rpc".to_owned(), method: "a.B".to_owned() };
+    assert!(ask(Probe::JsonRpc(gone), LONG).await.message.contains("cannot be reached"));
 }
 
 #[tokio::test]

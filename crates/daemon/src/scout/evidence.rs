@@ -39,19 +39,18 @@ impl<'a> Gathered<'a> {
     }
 
     /// When the plan is due; or why it is not carried out, if that is worth a word.
-    pub(super) fn meaning(
-        &self,
-        rules: &PlanRules,
-        plan: &Candidate,
-        known: &Known,
-    ) -> Result<Trigger, Option<String>> {
+    pub(super) fn meaning(&self, rules: &PlanRules, plan: &Candidate) -> Result<Trigger, Option<String>> {
         let height = plan.height;
         if rules.writers == PlanWriters::Node {
-            let is_current = known.current.as_ref().is_some_and(|current| rules.names.same(current, &plan.release));
-            return if is_current { Err(None) } else { Ok(Trigger::Halt { height }) };
+            return if self.is_current(rules, &plan.release) { Err(None) } else { Ok(Trigger::Halt { height }) };
         }
         let halted = self.has_halted(rules, plan, self.author(rules, height))?;
         Ok(if halted { Trigger::Halt { height } } else { Trigger::Height { height } })
+    }
+
+    /// Whether the release is the current one.
+    pub(super) fn is_current(&self, rules: &PlanRules, release: &ReleaseName) -> bool {
+        self.known.current.as_ref().is_some_and(|current| rules.names.same(current, release))
     }
 
     /// Whether a plan that was told ahead is one that may come; or why not, if that is worth a word.

@@ -1,7 +1,8 @@
 //! Asks a service which plan it knows of, and says what that means in the words of the engine.
 //!
-//! The node halts by itself for such a plan, so all that is learned here is what to prepare. Who does not answer says
-//! nothing; who answers that there is no plan takes back only what its answer is early enough to know of. Owns no state.
+//! The node halts by itself for such a plan, so that what is learned here is what to prepare; and from some that it has
+//! halted. Who does not answer says nothing; who answers that there is no plan takes back only what its answer is early
+//! enough to know of. Owns no state.
 
 use std::time::Duration;
 
@@ -16,15 +17,50 @@ use serde_json::Value;
 
 use super::evidence::Gathered;
 use super::{Candidate, Known, MainSeen, Named, candidate_of, wish};
-use crate::probe::{bounded, grpc, http, protobuf};
+use crate::probe::{bounded, grpc, http, json_rpc, protobuf};
 
 /// What a service said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
-    /// The plan, if there is one; or why none of ours can be made from what it calls one.
-    pub plan: Result<Option<Candidate>, String>,
-    /// The height of which the answer is, if it says so.
-    pub at: Option<Height>,
+    /// Its plan.
+    pub plan: Told,
+    /// Of when it speaks.
+    pub of: Of,
+}
+
+/// What a service said of its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It does not know yet.
+    Nothing,
+    /// There is none.
+    None,
+    /// This one.
+    Plan(Candidate),
+    /// None of ours can be made from what it calls one, and why.
+    Unusable(String),
+}
+
+impl From<Read> for Told {
+    fn from(read: Read) -> Self {
+        match read {
+            Ok(None) => Told::None,
+            Ok(Some(plan)) => Told::Plan(plan),
+            Err(why) => Told::Unusable(why),
+        }
+    }
+}
+
+/// Of when a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// Of some node's chain at this height, if it says so.
+    Chain(Option<Height>),
+    /// Of this very node, now.
+    Node {
+        /// It has halted for its plan.
+        halted: bool,
+    },
 }
 
 /// Asks; an error says why there is no answer, and means nothing.
@@ -38,21 +74,27 @@ pub async fn ask(question: &PlanQuestion, names: PlanNames, timeout: Duration) -
                 }
                 let plan = read_json(&answer.body, plan, parts, names)
                     .map_err(|why| format!("{} gives an answer that cannot be used: {why}", question.shown()))?;
-                Ok(Answered { plan, at: answered_at(&answer.headers, height_header.as_deref()) })
+                Ok(Answered { plan: plan.into(), of: of(&answer.headers, height_header.as_deref()) })
             }
             PlanQuestion::Grpc { call, plan, parts, height_header } => {
                 let answer = grpc::call(call).await?;
                 let plan = read_message(&answer.message, plan, parts, names)
                     .map_err(|why| format!("{} gives an answer that cannot be used: {why}", question.shown()))?;
-                Ok(Answered { plan, at: answered_at(&answer.metadata, height_header.as_deref()) })
+                Ok(Answered { plan: plan.into(), of: of(&answer.metadata, height_header.as_deref()) })
+            }
+            PlanQuestion::JsonRpc { call, plan, parts, halted } => {
+                let result = json_rpc::call(call).await?;
+                read_result(&result, (plan, parts, halted), names)
+                    .map_err(|why| format!("{} gives an answer that cannot be used: {why}", question.shown()))
             }
         }
     })
     .await
 }
 
-fn answered_at(headers: &HeaderMap, name: Option<&str>) -> Option<Height> {
-    headers.get(name?)?.to_str().ok()?.trim().parse().ok().map(Height)
+fn of(headers: &HeaderMap, name: Option<&str>) -> Of {
+    let written = name.and_then(|name| headers.get(name)?.to_str().ok());
+    Of::Chain(written.and_then(|height| height.trim().parse().ok()).map(Height))
 }
 
 /// A plan, none, or why what is called one is none of ours.
@@ -87,6 +129,29 @@ fn read_message(message: &[u8], plan: &[u32], parts: &PlanParts<Vec<u32>>, names
     Ok(candidate_of([name.as_ref(), height.as_ref(), info.as_ref()], names).map(Some))
 }
 
+/// The error is an answer that is none.
+fn read_result(
+    result: &Value,
+    (plan, parts, halted): (&str, &PlanParts<String>, &str),
+    names: PlanNames,
+) -> Result<Answered, String> {
+    let halted = match json_rpc::find(result, halted) {
+        Some(Value::Bool(halted)) => *halted,
+        _ => return Err(format!("it has no yes or no at `{halted}`")),
+    };
+    let told = match json_rpc::find(result, plan) {
+        None | Some(Value::Null) => Told::Nothing,
+        Some(plan) => {
+            let part = |place: &String| json_rpc::find(plan, place);
+            match part(&parts.name) {
+                Some(Value::String(name)) if name.is_empty() => Told::None,
+                name => candidate_of([name, part(&parts.height), part(&parts.info)], names).map(Some).into(),
+            }
+        }
+    };
+    Ok(Answered { plan: told, of: Of::Node { halted } })
+}
+
 /// What a service said, for the engine, and what people should know of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Heard {
@@ -106,40 +171,71 @@ pub fn understand(
 ) -> Heard {
     let mut heard = Heard::default();
     let about = |what: String| format!("the service at {address}: {what}");
+    let here = |named: &&Named| matches!(&named.origin, Origin::Service { address: at, .. } if at == address);
+    let halted = said.of == Of::Node { halted: true };
     let plan = match &said.plan {
-        Ok(plan) => plan.as_ref(),
-        Err(why) => return Heard { remark: Some(about(format!("its plan is not used: {why}"))), ..heard },
+        Told::Unusable(why) => {
+            return Heard { remark: Some(about(format!("its plan is not used: {why}"))), ..heard };
+        }
+        // A node that halted without saying what for has halted for what it said last.
+        Told::Nothing | Told::None if halted => {
+            let mut halts = known.named.iter().filter(here).filter_map(|named| {
+                Some(Candidate { release: named.release.clone(), height: named.height?, info: None })
+            });
+            let Some(plan) = halts.next() else {
+                let what = "the node has halted for an upgrade and does not say for which; add the plan by hand";
+                return Heard { remark: Some(about(what.to_owned())), ..heard };
+            };
+            Some(plan)
+        }
+        Told::Nothing => return heard,
+        Told::None => None,
+        Told::Plan(plan) => Some(plan.clone()),
     };
     let seen = plan.map(|plan| {
         let origin = Origin::Service { address: address.to_owned(), name: plan.release.to_string() };
         (plan, origin)
     });
     if let Some((plan, origin)) = &seen {
-        match Gathered::of(disk, shape, known, None).is_ahead(rules, plan) {
-            Ok(()) => {
-                let trigger = Trigger::AwaitHalt { height: plan.height };
-                heard.inputs.push(Input::PlanSeen(wish(plan, trigger, on_failure, origin)));
-            }
+        let what = format!("the plan for {} at height {} is not carried out", plan.release, plan.height);
+        match trigger(&Gathered::of(disk, shape, known, None), rules, plan, halted) {
+            Ok(trigger) => heard.inputs.push(Input::PlanSeen(wish(plan, trigger, on_failure, origin))),
             Err(why) => {
                 heard.inputs.push(Input::PlanGone(origin.clone()));
-                let what = format!("the plan for {} at height {} is not carried out", plan.release, plan.height);
                 heard.remark = why.map(|why| about(format!("{what}: {why}")));
             }
         }
     }
-    let here = |named: &&Named| matches!(&named.origin, Origin::Service { address: at, .. } if at == address);
     let others =
         known.named.iter().filter(here).filter(|named| seen.as_ref().is_none_or(|(_, it)| *it != named.origin));
-    let gone = others.filter(|named| is_gone(named, said.at, rules, known));
+    let gone = others.filter(|named| is_gone(named, said.of, rules, known));
     // First, so that a plan that takes the place of another one does not meet it.
     heard.inputs.splice(0..0, gone.map(|named| Input::PlanGone(named.origin.clone())).collect::<Vec<_>>());
     heard
 }
 
+/// When a plan is due; or why it is not carried out, if that is worth a word.
+fn trigger(
+    gathered: &Gathered<'_>,
+    rules: &PlanRules,
+    plan: &Candidate,
+    halted: bool,
+) -> Result<Trigger, Option<String>> {
+    let height = plan.height;
+    if !halted {
+        return gathered.is_ahead(rules, plan).map(|()| Trigger::AwaitHalt { height });
+    }
+    if gathered.is_current(rules, &plan.release) {
+        return Err(Some("the node has halted for it, and its release is the current one already".to_owned()));
+    }
+    Ok(Trigger::Halt { height })
+}
+
 /// Whether a plan that the service does not name any more is withdrawn. At its height the network carries it out, and
 /// forgets it: whoever has come there knows nothing of a node that has not.
-fn is_gone(named: &Named, at: Option<Height>, rules: &PlanRules, known: &Known) -> bool {
+fn is_gone(named: &Named, of: Of, rules: &PlanRules, known: &Known) -> bool {
     let own = known.height.filter(|_| known.main == MainSeen::Runs);
+    let Of::Chain(at) = of else { return true };
     let is_early = named.height.is_none_or(|due| at.or(own).is_some_and(|at| at < due));
     let went_on = named.height.is_some_and(|due| own.is_some_and(|own| own > due));
     let is_current = known.current.as_ref().is_some_and(|current| rules.names.same(current, &named.release));

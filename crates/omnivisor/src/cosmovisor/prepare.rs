@@ -31,7 +31,7 @@ pub(super) fn prepare(call: &Call) -> Result<(), Complaint> {
     let shape = cosmos::shape(&RealDisk, &settings, &Extras::default(), &[], &environment);
     let Some((question, rules)) = question(&shape) else { return Err(Complaint::new("gRPC address is empty")) };
     log.info_with("Using gRPC address", &[("address", question.shown())]);
-    let answered = offline::ask_plan(question, rules.names, ANSWER_WITHIN).and_then(|answered| answered.plan);
+    let answered = offline::ask_plan(question, rules.names, ANSWER_WITHIN);
     let plan = answered.map_err(|why| Complaint::new(format!("failed to query upgrade info: {why}")))?;
     let Some(plan) = plan else {
         log.info("No active upgrade plan found");

@@ -1,6 +1,7 @@
 //! What services say, and what follows from it.
 
 use ov_chains::plans::PlanWriters;
+use ov_engine::Wish;
 use ov_sys::RealDisk;
 use ov_types::ReleaseName;
 use proptest::prelude::*;
@@ -27,12 +28,18 @@ fn named(name: &str, height: u64) -> Named {
 
 /// What is told to the engine, in words, and whether people are told something.
 fn hear(plan: Result<Option<Candidate>, String>, at: Option<u64>, known: &Known) -> (Vec<String>, bool) {
+    heard_of(&Answered { plan: plan.into(), of: Of::Chain(at.map(Height)) }, known)
+}
+
+fn heard_of(answered: &Answered, known: &Known) -> (Vec<String>, bool) {
     let folder = tempfile::tempdir().unwrap();
     let text = b"[unit.main]\nprogram = \"current/bin/node\"\n";
     let shape = ov_chains::read(&RealDisk, text, folder.path(), &folder.path().join("omnivisor.toml")).unwrap();
-    let answered = Answered { plan, at: at.map(Height) };
-    let heard = understand(&RealDisk, &shape, ("a:1", FailurePolicy::Hold, &rules()), &answered, known);
+    let heard = understand(&RealDisk, &shape, ("a:1", FailurePolicy::Hold, &rules()), answered, known);
     let word = |input: &Input| match input {
+        Input::PlanSeen(Wish { release, trigger: Trigger::Halt { height }, .. }) => {
+            format!("{release} halted at {height}")
+        }
         Input::PlanSeen(wish) => format!("{} {}", wish.release, wish.trigger),
         Input::PlanGone(Origin::Service { name, .. }) => format!("{name} gone"),
         other => panic!("{other:?}"),
@@ -85,6 +92,56 @@ fn a_plan_is_withdrawn_only_by_who_could_still_know_of_it() {
     assert_eq!(hear(Ok(None), None, &stopped).0, Vec::<String>::new());
     let done = Known { current: Some(ReleaseName::new("V2").unwrap()), ..stopped };
     assert_eq!(hear(Ok(None), Some(500), &done).0, ["v2 gone"]);
+}
+
+#[test]
+fn a_node_that_speaks_of_itself_tells_that_it_halted_and_what_it_does_not_know_is_not_planned() {
+    let of = |plan: Told, halted: bool, named: Vec<Named>| {
+        heard_of(&Answered { plan, of: Of::Node { halted } }, &runs(None, named))
+    };
+    let (ahead, halts, gone) = ("v2 when the node halts at height 100", "v2 halted at 100", "v2 gone");
+    let told = |height| Told::Plan(plan("v2", height));
+    let v2 = || vec![named("v2", 100)];
+    for (plan, halted, known, expected, is_remarked) in [
+        (told(100), false, vec![], vec![ahead], false),
+        (told(100), true, vec![], vec![halts], false),
+        (told(100), true, v2(), vec![halts], false),
+        (told(100), true, vec![named("v3", 90)], vec!["v3 gone", halts], false),
+        // Height 700 is skipped, but the node halted all the same.
+        (told(700), false, vec![], vec![gone], true),
+        (told(700), true, vec![], vec!["v2 halted at 700"], false),
+        (Told::None, false, v2(), vec![gone], false),
+        // Just started, it knows nothing yet.
+        (Told::Nothing, false, v2(), vec![], false),
+        (Told::Nothing, true, v2(), vec![halts], false),
+        (Told::None, true, v2(), vec![halts], false),
+        (Told::Nothing, true, vec![], vec![], true),
+        (Told::Plan(plan("v1", 100)), true, vec![], vec!["v1 gone"], true),
+    ] {
+        let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+        assert_eq!(of(plan.clone(), halted, known), (expected, is_remarked), "{plan:?} {halted}");
+    }
+}
+
+#[test]
+fn an_answer_by_json_rpc_is_read_at_its_places() {
+    let parts = parts(["/Tag", "/Height", "/Info"]);
+    let read = |text: &str| {
+        read_result(&serde_json::from_str(text).unwrap(), ("/Accepted", &parts, "/Ready"), PlanNames::AsTheyAre)
+    };
+    let node = |plan, halted| Ok(Answered { plan, of: Of::Node { halted } });
+    let v2 = Told::Plan(plan("v2", 90));
+    assert_eq!(read(r#"{"Accepted":{"Tag":"v2","Height":90},"Ready":true}"#), node(v2.clone(), true));
+    assert_eq!(read(r#"{"accepted":{"tag":"v2","height":90},"ready":false}"#), node(v2, false));
+    assert_eq!(read(r#"{"Accepted":null,"Ready":false}"#), node(Told::Nothing, false));
+    assert_eq!(read(r#"{"Accepted":{"Tag":"","Height":0},"Ready":false}"#), node(Told::None, false));
+    assert!(matches!(
+        read(r#"{"Accepted":{"Tag":"../v2","Height":90},"Ready":true}"#),
+        Ok(Answered { plan: Told::Unusable(_), .. })
+    ));
+    for nonsense in ["{}", "[]", r#"{"Accepted":null,"Ready":"yes"}"#] {
+        assert!(read(nonsense).is_err(), "{nonsense}");
+    }
 }
 
 #[test]
