@@ -88,8 +88,12 @@ pub struct HomeLayout {
     pub releases: PathBuf,
     /// Releases whose folder is not below the folder of releases, such as the first one of some families.
     pub placed: BTreeMap<ReleaseName, PathBuf>,
+    /// The release that a new home begins with, where the family has a name for it: no plan ever led to it.
+    pub first: Option<ReleaseName>,
     /// The link to the release that runs.
     pub current: PathBuf,
+    /// Whether that link is written with the whole path, for families whose operators compare it.
+    pub absolute_link: bool,
     /// The node's data.
     pub data: PathBuf,
     /// One folder per snapshot.
@@ -105,10 +109,17 @@ impl HomeLayout {
             state: home.join(".omnivisor"),
             releases: home.join("releases"),
             placed: BTreeMap::new(),
+            first: None,
             current: home.join("current"),
+            absolute_link: false,
             data: home.join("data"),
             snapshots: home.join("snapshots"),
         }
+    }
+
+    /// Whether no plan ever led to this release.
+    pub fn is_first(&self, release: &ReleaseName) -> bool {
+        self.first.as_ref() == Some(release)
     }
 
     /// Held by the daemon that looks after this node.

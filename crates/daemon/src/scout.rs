@@ -255,7 +255,7 @@ fn look_ahead(disk: &dyn Disk, shape: &NodeShape, path: &Path, rules: &PlanRules
         Err(InvalidMap::Unfit(why)) => Sighting::Unusable(why),
         Ok(map) => {
             let next = known.current.as_ref().map(|current| {
-                let is_first = shape.layout.placed.contains_key(current);
+                let is_first = shape.layout.is_first(current);
                 map.ahead(current, is_first, known.past())
             });
             let candidate = |version: &Version| Candidate {

@@ -183,6 +183,7 @@ pub fn release_layout(shape: &NodeShape) -> ov_release::Layout {
         releases: layout.releases.clone(),
         current: layout.current.clone(),
         placed: layout.placed.clone(),
+        absolute_link: layout.absolute_link,
     }
 }
 

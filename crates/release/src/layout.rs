@@ -15,12 +15,19 @@ pub struct Layout {
     pub current: PathBuf,
     /// Releases whose directory is not `<releases>/<name>`, such as the first one of some families.
     pub placed: BTreeMap<ReleaseName, PathBuf>,
+    /// Whether `current` is written with the whole path.
+    pub absolute_link: bool,
 }
 
 impl Layout {
     /// Our own convention: `<home>/releases/<name>/` and `<home>/current`.
     pub fn of_home(home: &Path) -> Self {
-        Self { releases: home.join("releases"), current: home.join("current"), placed: BTreeMap::new() }
+        Self {
+            releases: home.join("releases"),
+            current: home.join("current"),
+            placed: BTreeMap::new(),
+            absolute_link: false,
+        }
     }
 
     /// The directory of a release.
@@ -34,9 +41,12 @@ impl Layout {
     }
 
     /// What `current` says to name a release: relative where that works without climbing, so that a home can be
-    /// moved or mounted elsewhere.
+    /// moved or mounted elsewhere; unless the whole path is wanted.
     pub fn link_text(&self, name: &ReleaseName) -> PathBuf {
         let directory = self.directory(name);
+        if self.absolute_link {
+            return directory;
+        }
         let relative = self.current.parent().and_then(|parent| directory.strip_prefix(parent).ok());
         relative.map_or_else(|| directory.clone(), Path::to_owned)
     }
@@ -98,6 +108,8 @@ mod tests {
         assert_eq!(layout.link_text(&name("v1")), Path::new("releases/v1"));
         let apart = Layout { releases: "/opt/releases".into(), ..layout };
         assert_eq!(apart.link_text(&name("v1")), Path::new("/opt/releases/v1"));
+        let whole = Layout { absolute_link: true, ..Layout::of_home(Path::new("/home/node")) };
+        assert_eq!(whole.link_text(&name("v1")), Path::new("/home/node/releases/v1"));
     }
 
     #[test]

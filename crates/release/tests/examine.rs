@@ -247,7 +247,8 @@ fn a_loader_in_another_release_is_told() {
     let disk = SimDisk::new(1);
     disk.make_directory(Path::new("/r"), 0o755).unwrap();
     disk.plant(Path::new("/program"), &falsified(&interpreter, &other), 0o755).unwrap();
-    let layout = Layout { releases: "/r".into(), current: "/current".into(), placed: BTreeMap::new() };
+    let layout =
+        Layout { releases: "/r".into(), current: "/current".into(), placed: BTreeMap::new(), absolute_link: false };
     for (name, expected) in [("v1", false), ("v2", true)] {
         let name = ReleaseName::new(name).unwrap();
         let source = Source::File("/program".into());

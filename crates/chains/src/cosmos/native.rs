@@ -94,7 +94,8 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     let section = section(scene);
     let genesis = ReleaseName::new(GENESIS).ok();
     let beside = shape.layout.releases.parent().unwrap_or(scene.home).join(GENESIS);
-    shape.layout.placed = genesis.map(|genesis| (genesis, beside)).into_iter().collect();
+    shape.layout.placed = genesis.clone().map(|genesis| (genesis, beside)).into_iter().collect();
+    shape.layout.first = genesis;
     shape.applied_copy = Some(APPLIED_FILE.to_owned());
     let arguments = filled(scene, &arguments(scene));
     // Where the program is missing, that was told.

@@ -120,7 +120,8 @@ fn layout(settings: &Settings) -> HomeLayout {
     HomeLayout {
         config: None,
         releases: settings.upgrades(),
-        placed: genesis.map(|genesis| (genesis, settings.genesis())).into_iter().collect(),
+        placed: genesis.clone().map(|genesis| (genesis, settings.genesis())).into_iter().collect(),
+        first: genesis,
         current: settings.current(),
         data: settings.data(),
         snapshots: layout.state.join("snapshots"),

@@ -134,7 +134,7 @@ impl<'a> Gathered<'a> {
         Current {
             release: release.clone(),
             applied: copy.and_then(|copy| plans::applied_height(&copy)),
-            is_first: layout.placed.contains_key(release),
+            is_first: layout.is_first(release),
             is_newer_than_plan: made.zip(self.writing).is_some_and(|(made, writing)| made > writing.modified_ms),
         }
     }

@@ -31,11 +31,11 @@ pub(super) fn releases(disk: &dyn Disk, shape: &NodeShape) -> Vec<KnownRelease> 
     };
     let names = disk.list(folder).unwrap_or_default().into_iter().take(NAMES_MAX);
     let names = names.filter_map(|name| ReleaseName::new(name.to_str()?).ok()).filter(is_folder);
-    let others = names.filter(|release| !shape.layout.placed.contains_key(release)).map(|release| {
+    let others = names.filter(|release| !shape.layout.is_first(release)).map(|release| {
         let from = copy(disk, shape, &release).and_then(|copy| plans::applied_height(&copy));
         KnownRelease { release, from }
     });
-    let first = shape.layout.placed.keys();
+    let first = shape.layout.first.iter();
     let first = first.map(|release| KnownRelease { release: release.clone(), from: Some(Height(0)) });
     let mut releases: Vec<KnownRelease> = first.chain(others).collect();
     for Version { release, first, .. } in super::mapped(disk, shape) {

@@ -313,7 +313,7 @@ fn fits(home: &Home, known: &Known) -> Vec<String> {
 fn another_release_is_asked_for_where_the_data_needs_it() {
     let mut home = with_data(Home::new(PlanWriters::NodeOrPeople), "halted");
     let first = ReleaseName::new("v1").unwrap();
-    home.shape.layout.placed.insert(first, home.folder.path().join("releases/v1"));
+    home.shape.layout.first = Some(first);
     home.write("releases/v2/plan.json", r#"{"name":"v2","height":3,"info":"{}"}"#, 0);
     let fresh = known(MainSeen::NotYet, None, None);
     assert_eq!(fits(&home, &fresh), [r#"v2 when the node halts at height 6 Some("{}")"#]);
