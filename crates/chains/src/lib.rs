@@ -13,6 +13,7 @@ mod reload;
 mod secret;
 pub mod shape;
 mod template;
+pub mod vega;
 pub mod version_map;
 pub mod words;
 

@@ -122,6 +122,16 @@ impl HomeLayout {
         self.first.as_ref() == Some(release)
     }
 
+    /// Where its releases lie.
+    pub fn releases(&self) -> ov_release::Layout {
+        ov_release::Layout {
+            releases: self.releases.clone(),
+            current: self.current.clone(),
+            placed: self.placed.clone(),
+            absolute_link: self.absolute_link,
+        }
+    }
+
     /// Held by the daemon that looks after this node.
     pub fn lock(&self) -> PathBuf {
         self.state.join("lock")

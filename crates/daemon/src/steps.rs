@@ -178,13 +178,7 @@ pub fn recorded_sign_state(node: &ov_engine::Node) -> Option<SignState> {
 
 /// Where the releases of a node lie.
 pub fn release_layout(shape: &NodeShape) -> ov_release::Layout {
-    let layout = &shape.layout;
-    ov_release::Layout {
-        releases: layout.releases.clone(),
-        current: layout.current.clone(),
-        placed: layout.placed.clone(),
-        absolute_link: layout.absolute_link,
-    }
+    shape.layout.releases()
 }
 
 /// The program of a release, relative to its directory, if main is launched through `current` or `{release}`.

@@ -47,5 +47,6 @@ pub use read::{Environment, Reading, from_environment, from_file};
 pub use services::{Services, plan_question, services};
 pub use settings::Settings;
 pub use shape::shape;
+pub(crate) use shape::{height_files, heights, node_config_of, remote_signer, seed, signer};
 pub use time_format::TimeFormat;
 pub use verdict::{Author, Current, Evidence, Main, Meaning, Stale, meaning};

@@ -98,12 +98,12 @@ pub fn shape(
 }
 
 /// The files that tell the height of the data.
-pub(super) fn height_files(node_home: &Path, config: &NodeConfig) -> HeightFiles {
+pub(crate) fn height_files(node_home: &Path, config: &NodeConfig) -> HeightFiles {
     HeightFiles { databases: node_home.join(&config.databases), consensus_log: node_home.join(&config.consensus_log) }
 }
 
 /// What the node itself is configured by.
-pub(super) fn node_config_of(disk: &dyn Disk, node_home: &Path, node: NodeLaunch<'_>) -> NodeConfig {
+pub(crate) fn node_config_of(disk: &dyn Disk, node_home: &Path, node: NodeLaunch<'_>) -> NodeConfig {
     let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
     node_config(&String::from_utf8_lossy(&config), node)
 }
@@ -275,7 +275,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, is_asked: bool, 
 }
 
 /// How the node is asked for its height: at its own addresses and nobody else's, which would be other nodes' heights.
-fn heights(config: &NodeConfig, own_grpc: Option<String>) -> Vec<HeightProbe> {
+pub(crate) fn heights(config: &NodeConfig, own_grpc: Option<String>) -> Vec<HeightProbe> {
     let pointer = "/result/sync_info/latest_block_height".to_owned();
     let rpc = config.rpc.as_ref().map(|rpc| HeightProbe::Http { url: format!("http://{rpc}/status"), pointer });
     rpc.into_iter().chain(own_grpc.map(height_question)).collect()
@@ -318,18 +318,18 @@ fn own_signer(node_home: &Path, config: &NodeConfig) -> SignerShape {
 }
 
 /// The node's own key, unless somebody else signs for it.
-pub(super) fn signer(node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
+pub(crate) fn signer(node_home: &Path, config: &NodeConfig) -> Option<SignerShape> {
     config.remote_signer.is_none().then(|| own_signer(node_home, config))
 }
 
 /// Who signs for the node, if it is not the node itself.
-pub(super) fn remote_signer(node_home: &Path, config: &NodeConfig) -> Option<RemoteSignerShape> {
+pub(crate) fn remote_signer(node_home: &Path, config: &NodeConfig) -> Option<RemoteSignerShape> {
     let address = config.remote_signer.clone()?;
     Some(RemoteSignerShape { listens: signer_port(&address), address, left: own_signer(node_home, config) })
 }
 
 /// A number that differs from node to node, also where many hosts have the same home.
-fn seed(home: &str) -> u64 {
+pub(crate) fn seed(home: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (ov_sys::host::host_facts().host_name, home).hash(&mut hasher);
     hasher.finish()

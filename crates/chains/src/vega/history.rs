@@ -1,0 +1,21 @@
+//! How a data node is asked, while it does not run, up to which height it has the history: the core must not begin above
+//! that.
+
+use super::run_config::{DATA_NODE_COMMAND, Launch};
+
+/// The arguments that the data node's program is asked with.
+///
+/// The program is told to be a data node where the word is among its arguments, and which home it has, in whichever form
+/// that was written. Unlike in the original, a path in which the word stands is not taken for the word.
+pub fn history_args(data_node: &Launch) -> Vec<String> {
+    let args = data_node.args();
+    let is_value_of_home = |index: usize| index > 0 && args[index - 1] == "--home";
+    let is_command = |(index, word): (usize, &String)| word == DATA_NODE_COMMAND && !is_value_of_home(index);
+    let command = args.iter().enumerate().any(is_command).then(|| DATA_NODE_COMMAND.to_owned());
+    let question = ["network-history", "latest-history-segment", "--output=json"].map(str::to_owned);
+    let is_home = |word: &String| word == "--home" || word.starts_with("--home=");
+    let given = |at: usize| if args[at] == "--home" { args.get(at..at + 2) } else { args.get(at..=at) };
+    let home = args.iter().position(is_home).and_then(given).unwrap_or_default();
+    let output = ["--output", "json"].map(str::to_owned);
+    command.into_iter().chain(question).chain(home.iter().cloned()).chain(output).collect()
+}
