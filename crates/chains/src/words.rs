@@ -48,6 +48,9 @@ pub const NOTIFICATIONS: [&str; 16] = [
 /// minutes.
 pub const NEAR_MS: [u64; 3] = [86_400_000, 3_600_000, 600_000];
 
+/// How long a unit may be given to end, at most, where nobody said how long.
+pub const GRACE_MS_MAX: u64 = 600_000;
+
 /// The number of a signal given as `TERM`, `SIGTERM`, `sigterm` or `15`.
 pub fn signal_number(text: &str) -> Option<i32> {
     let upper = text.trim().to_ascii_uppercase();

@@ -56,6 +56,8 @@ pub struct DoctorInput<'a> {
     pub height: Option<Height>,
     /// What the validator was last seen to have signed.
     pub recorded_sign_state: Option<SignState>,
+    /// How long the slowest unit may take to stop.
+    pub stop_ms_max: u64,
     /// The processes that are ours: the daemon, its shims and what they run. Their children are ours as well.
     pub own: &'a [u32],
 }

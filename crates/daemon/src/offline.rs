@@ -85,6 +85,7 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
     let ledger = Ledger::fold(&records).unwrap_or_default();
     let shop = Workshop {
         recorded_sign_state: ledger.sign_state().map(|(height, round, step)| SignState { height, round, step }),
+        stop_ms_max: crate::steps::stop_ms_max(&ledger, &shape),
         height: ledger.last_end().and_then(|end| end.height),
         plans: crate::steps::waiting_plans(&ledger),
         ..workshop(shape, Tell::default())
@@ -104,6 +105,7 @@ fn workshop(shape: NodeShape, tell: Tell) -> Workshop {
         standing: Standing::default(),
         kept: BTreeSet::new(),
         recorded_sign_state: None,
+        stop_ms_max: 0,
         height: None,
         plans: Vec::new(),
         supply,

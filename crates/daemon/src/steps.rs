@@ -51,6 +51,8 @@ pub struct Workshop {
     pub kept: BTreeSet<SnapshotId>,
     /// What the validator was last seen to have signed.
     pub recorded_sign_state: Option<SignState>,
+    /// How long the slowest unit may take to stop.
+    pub stop_ms_max: u64,
     /// The last height seen.
     pub height: Option<Height>,
     /// Plans that wait for their trigger.
@@ -85,6 +87,7 @@ impl Workshop {
         let last = ledger.entries().rev().find(committed).filter(is_left);
         let kept = live().chain(last).filter_map(|entry| entry.facts.snapshot.clone()).collect();
         let Place { disk, clock, shape, supply } = place;
+        let stop_ms_max = stop_ms_max(ledger, &shape);
         Self {
             disk,
             clock,
@@ -92,6 +95,7 @@ impl Workshop {
             standing: core.standing(except),
             kept,
             recorded_sign_state: recorded_sign_state(node),
+            stop_ms_max,
             height: node.height().map(|(height, _)| height),
             plans: waiting_plans(ledger),
             supply,
@@ -117,6 +121,7 @@ impl Workshop {
             plans: &self.plans,
             height: self.height,
             recorded_sign_state: self.recorded_sign_state,
+            stop_ms_max: self.stop_ms_max,
             own: &self.standing.own_processes(),
         })
     }
@@ -169,6 +174,12 @@ pub(crate) fn name_as_written(disk: &dyn Disk, shape: &NodeShape, release: &Rele
         let bytes = disk.read(path, crate::scout::PLAN_BYTES_MAX).ok()?;
         rules.names.written(release, &bytes)
     })
+}
+
+/// How long the slowest unit may take to stop, by what the journal says.
+pub(crate) fn stop_ms_max(ledger: &Ledger, shape: &NodeShape) -> u64 {
+    let rules = shape.engine.units.iter();
+    rules.map(|(name, rules)| ledger.stop_rule(name, rules.stop).grace_ms).max().unwrap_or(0)
 }
 
 /// What the journal says was signed.

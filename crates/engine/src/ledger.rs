@@ -7,7 +7,7 @@ use std::fmt;
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{
     Direction, ExitStatus, FailurePolicy, Height, Moment, Origin, ParkReason, Plan, PlanId, Problem, Record, RunId,
-    Step, Trigger, UnitName,
+    Step, StopRule, Trigger, UnitName,
 };
 
 /// Upgrades that are over and still remembered. Older ones are in the journal's older segments.
@@ -188,6 +188,8 @@ pub struct UnitLedger {
     pub parked: Option<ParkReason>,
     /// The failures that are held against it, in this boot of the machine.
     pub failing: Option<Failing>,
+    /// How long its longest orderly stop took, of those that made its grace grow.
+    pub longest_stop_ms: u64,
 }
 
 /// The failures that are held against a unit.
@@ -203,7 +205,7 @@ pub struct Failing {
 
 impl Default for UnitLedger {
     fn default() -> Self {
-        Self { wanted: true, suspended: false, parked: None, failing: None }
+        Self { wanted: true, suspended: false, parked: None, failing: None, longest_stop_ms: 0 }
     }
 }
 
@@ -272,6 +274,11 @@ impl Ledger {
         self.units.get(name).cloned().unwrap_or_default()
     }
 
+    /// How a unit is stopped by now, which has this rule.
+    pub fn stop_rule(&self, name: &UnitName, rule: StopRule) -> StopRule {
+        rule.learned(self.units.get(name).map_or(0, |told| told.longest_stop_ms))
+    }
+
     /// How the main process ended last.
     pub fn last_end(&self) -> Option<&LastEnd> {
         self.last_end.as_ref()
@@ -310,6 +317,10 @@ impl Ledger {
             Record::UnitFailed { unit, run, in_a_row, recent_ms, .. } => {
                 let failing = Failing { run: *run, in_a_row: *in_a_row, recent_ms: recent_ms.clone() };
                 self.unit_mut(unit).failing = Some(failing).filter(|failing| failing.in_a_row > 0);
+            }
+            Record::StopTook { unit, took_ms, .. } => {
+                let told = self.unit_mut(unit);
+                told.longest_stop_ms = told.longest_stop_ms.max(*took_ms);
             }
             Record::SignStateSeen { height, round, step, .. } => {
                 self.sign_state = self.sign_state.max(Some((*height, *round, *step)));

@@ -100,6 +100,8 @@ pub struct UnitView {
     pub parked: Option<ParkReason>,
     /// What it waits for.
     pub waiting_for: Option<String>,
+    /// How long it may take to stop.
+    pub stop_grace_ms: u64,
 }
 
 impl Node {
@@ -217,7 +219,16 @@ impl Node {
 
     fn hurry_at_ms(&self) -> Option<u64> {
         let waits = self.shutting_down && !self.hurry && !self.exit_told;
-        waits.then(|| self.shutdown_since_ms.saturating_add(self.settings.upgrade.stop_within_ms))
+        waits.then(|| self.shutdown_since_ms.saturating_add(self.stop_within_ms()))
+    }
+
+    /// How long all units together may take to stop: longer by what they turned out to need beyond their graces.
+    pub(crate) fn stop_within_ms(&self) -> u64 {
+        let learned = |(name, rules): (&UnitName, &ov_types::UnitRules)| {
+            self.ledger.stop_rule(name, rules.stop).grace_ms.saturating_sub(rules.stop.grace_ms)
+        };
+        let learned_ms: u64 = self.settings.units.iter().map(learned).fold(0, u64::saturating_add);
+        self.settings.upgrade.stop_within_ms.saturating_add(learned_ms)
     }
 
     fn entry_wake_ms(&self, entry: &Entry) -> Option<u64> {
@@ -228,7 +239,7 @@ impl Node {
                 if active.in_flight =>
             {
                 let is_down = self.units.values().all(Unit::is_down);
-                if is_down { Some(self.rested_at_ms(active)) } else { bound(self.settings.upgrade.stop_within_ms) }
+                if is_down { Some(self.rested_at_ms(active)) } else { bound(self.stop_within_ms()) }
             }
             (Phase::Forward { step: Step::Start, .. } | Phase::Backward { step: Step::Stop, .. }, Some(active))
                 if active.in_flight =>

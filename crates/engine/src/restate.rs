@@ -22,6 +22,9 @@ impl Ledger {
             if told.suspended {
                 records.push(Record::UnitSuspended { at, unit: unit.clone(), suspended: true });
             }
+            if told.longest_stop_ms > 0 {
+                records.push(Record::StopTook { at, unit: unit.clone(), took_ms: told.longest_stop_ms });
+            }
             if let Some(reason) = &told.parked {
                 records.push(Record::UnitParked { at, unit, reason: reason.clone() });
             }

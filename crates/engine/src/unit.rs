@@ -84,6 +84,8 @@ pub(crate) enum Meaning {
     NotStarted { message: String },
     /// Launching it, or letting it run on, without a person would be dangerous.
     Unsafe { message: String },
+    /// Nothing of it is left, so long after it was told to end, with no hurry.
+    Stopped { took_ms: u64 },
     /// Its main process ended.
     Exited { status: Option<ExitStatus>, expected: bool },
     /// It became ready.
@@ -108,6 +110,8 @@ pub(crate) struct Unit {
     pub(crate) suspend_file: bool,
     /// When it was found running, which may be long after its launch: its bounds count from then.
     found_ms: u64,
+    /// When it was told to end; if by another daemon, when this one found it so.
+    told_ms: u64,
     failures: Failures,
     /// A failure whose fate is decided once the tree is empty.
     failed: Option<Failed>,
@@ -135,6 +139,7 @@ impl Unit {
             rested: false,
             suspend_file: false,
             found_ms: 0,
+            told_ms: 0,
             failures: Failures::default(),
             failed: None,
             unnoted: None,
@@ -181,7 +186,7 @@ impl Unit {
                 self.doing = Doing::Up { pid: *pid, since_ms, ready: !rules.has_readiness };
             }
             Found::Stopping { run, pid, since } => {
-                self.run = *run;
+                (self.run, self.told_ms) = (*run, now_ms);
                 let launched_ms = since.monotonic_ms.min(now_ms);
                 self.doing = Doing::Stopping { pid: *pid, launched_ms, cause: StopCause::Told, told: Told::Gently };
             }
@@ -210,10 +215,7 @@ impl Unit {
                 self.launch_failed(message, is_unsafe)
             }
             UnitReport::Exited { run, status } if run == self.run => self.exited(status, now_ms),
-            UnitReport::Empty { run } if run == self.run => {
-                self.emptied(now_ms);
-                Meaning::Nothing
-            }
+            UnitReport::Empty { run } if run == self.run => self.emptied(now_ms),
             UnitReport::Lost => self.lost(now_ms),
             UnitReport::OrphansGone => self.orphans_gone(),
             UnitReport::Ready { run, ready: now_ready } if run == self.run => match &mut self.doing {
@@ -291,13 +293,15 @@ impl Unit {
         Meaning::Exited { status, expected }
     }
 
-    fn emptied(&mut self, now_ms: u64) {
+    fn emptied(&mut self, now_ms: u64) -> Meaning {
+        let in_order = matches!(self.doing, Doing::Stopping { told: Told::Gently, .. });
         if let Doing::Stopping { cause: StopCause::Failing, launched_ms, .. } = self.doing {
             self.failed = Some(Failed { status: self.last_exit, ran_ms: now_ms.saturating_sub(launched_ms) });
         }
         if matches!(self.doing, Doing::Ending { .. } | Doing::Stopping { .. }) {
             self.doing = Doing::Down;
         }
+        if in_order { Meaning::Stopped { took_ms: now_ms.saturating_sub(self.told_ms) } } else { Meaning::Nothing }
     }
 
     fn lost(&mut self, now_ms: u64) -> Meaning {
@@ -416,18 +420,18 @@ impl Unit {
             }
             _ if self.is_running() && !gate.may_run && gate.may_stop => {
                 self.begin_stop(StopCause::Told);
-                self.send_stop(rules, gate)
+                self.send_stop(rules, gate, now_ms)
             }
             Doing::Stopping { told, .. } | Doing::Lost { told, .. }
                 if told == Told::NotYet || (gate.hurry && told < Told::Hurriedly) =>
             {
-                self.send_stop(rules, gate)
+                self.send_stop(rules, gate, now_ms)
             }
             _ => None,
         }
     }
 
-    fn send_stop(&mut self, rules: &UnitRules, gate: Gate) -> Option<Command> {
+    fn send_stop(&mut self, rules: &UnitRules, gate: Gate, now_ms: u64) -> Option<Command> {
         let (run, grace_ms) = (self.run, if gate.hurry { 0 } else { rules.stop.grace_ms });
         let rule = StopRule { grace_ms, ..rules.stop };
         let (told, command) = match &mut self.doing {
@@ -436,6 +440,7 @@ impl Unit {
             _ => return None,
         };
         *told = if gate.hurry { Told::Hurriedly } else { Told::Gently };
+        self.told_ms = now_ms;
         Some(command)
     }
 

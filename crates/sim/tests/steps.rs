@@ -68,6 +68,7 @@ fn run(home: &Home, step: Step, direction: Direction, facts: &StepFacts) -> Resu
         standing: Standing::default(),
         kept: std::collections::BTreeSet::new(),
         recorded_sign_state: Some(SignState { height: 7, round: 0, step: 3 }),
+        stop_ms_max: 0,
         height: None,
         plans: vec![plan.clone()],
         supply: Supply::of(&home.shape.fetch),

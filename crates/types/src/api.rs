@@ -83,6 +83,9 @@ pub struct UnitStatus {
     pub parked: Option<ParkReason>,
     /// What a waiting unit waits for.
     pub waiting_for: Option<String>,
+    /// How long it may take to stop before it is killed: as given, or as its stops have shown.
+    #[serde(default)]
+    pub stop_grace_ms: u64,
     /// What the process says of itself (sd_notify STATUS).
     pub says: Option<String>,
 }

@@ -124,6 +124,15 @@ pub enum EventKind {
         /// Whether it was told to.
         expected: bool,
     },
+    /// A unit took so long to stop that it gets a longer grace from now on.
+    UnitGraceRaised {
+        /// Which unit.
+        unit: UnitName,
+        /// How long it took.
+        took_ms: u64,
+        /// How long it may take.
+        grace_ms: u64,
+    },
     /// A unit waits before it is launched again.
     UnitBackingOff {
         /// Which unit.

@@ -135,6 +135,10 @@ fn write_unit(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
                 None => write!(f, "unit {unit} ended, and nobody saw how{told}"),
             }
         }
+        EventKind::UnitGraceRaised { unit, took_ms, grace_ms } => {
+            let (took, grace) = (Span::from_ms(*took_ms).rounded(), Span::from_ms(*grace_ms).rounded());
+            write!(f, "unit {unit} took {took} to stop; it is given {grace} from now on")
+        }
         EventKind::UnitBackingOff { unit, wait_ms, failures } => {
             let (wait, failures) = (Span::from_ms(*wait_ms).rounded(), counted(*failures, "failure"));
             write!(f, "unit {unit} is launched again in {wait} ({failures} in a row)")

@@ -255,6 +255,15 @@ pub enum Record {
         /// When those were that count towards a crash loop, this one too: on the monotonic clock, oldest first.
         recent_ms: Vec<u64>,
     },
+    /// An orderly stop took longer than any before, so that the unit's grace grows.
+    StopTook {
+        /// When.
+        at: Moment,
+        /// Which unit.
+        unit: UnitName,
+        /// From the order to stop until nothing of it was left; a stop that was cut short by its grace too.
+        took_ms: u64,
+    },
     /// What a validator had signed when its process ended: it must never be lower at a start.
     SignStateSeen {
         /// When.
@@ -306,6 +315,7 @@ impl Record {
             | Record::UnitParked { at, .. }
             | Record::UnitReleased { at, .. }
             | Record::UnitFailed { at, .. }
+            | Record::StopTook { at, .. }
             | Record::SignStateSeen { at, .. }
             | Record::HeightSeen { at, .. }
             | Record::MainEnded { at, .. } => *at,

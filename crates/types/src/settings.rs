@@ -87,6 +87,23 @@ pub struct StopRule {
     pub signal: i32,
     /// After this long everything left is killed.
     pub grace_ms: u64,
+    /// How far the grace grows where stops turn out to take longer; as long as the grace where that holds as it is.
+    pub grace_ms_max: u64,
+}
+
+impl StopRule {
+    /// A grace that was given, and holds as it is.
+    pub fn fixed(signal: i32, grace_ms: u64) -> Self {
+        Self { signal, grace_ms, grace_ms_max: grace_ms }
+    }
+
+    /// The rule for a unit whose longest orderly stop took so long: three times as long, so that the next one, with more to
+    /// write down, is not cut short.
+    #[must_use]
+    pub fn learned(self, longest_ms: u64) -> Self {
+        let needed_ms = longest_ms.saturating_mul(3).min(self.grace_ms_max);
+        Self { grace_ms: self.grace_ms.max(needed_ms), ..self }
+    }
 }
 
 /// The rules for one unit.

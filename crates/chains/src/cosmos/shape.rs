@@ -30,9 +30,9 @@ use crate::shape::{
     NodeShape, Output, ProveShape, ReleaseCheck, RemoteSignerShape, Retention, Scout, SignerShape, Stdin, UnitShape,
 };
 use crate::template::Template;
-use crate::words::NEAR_MS;
+use crate::words::{GRACE_MS_MAX, NEAR_MS};
 
-/// How long a node may take to end unless its operator says otherwise: long enough for its database.
+/// How long a node may take to end unless its operator says otherwise, or it turns out to need longer for its database.
 const GRACE_MS_DEFAULT: u64 = 30_000;
 /// How long a hook may take: some rewrite the data.
 const HOOK_MS_MAX: u64 = 6 * 3_600_000;
@@ -237,9 +237,9 @@ fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {
 }
 
 fn engine(settings: &Settings, extras: &Extras, main: UnitName, is_asked: bool, signs: bool) -> EngineSettings {
-    let grace_ms = match settings.shutdown_grace.ms() {
-        0 => GRACE_MS_DEFAULT,
-        given => given,
+    let stop = match settings.shutdown_grace.ms() {
+        0 => StopRule { signal: SIGTERM, grace_ms: GRACE_MS_DEFAULT, grace_ms_max: GRACE_MS_MAX },
+        given_ms => StopRule::fixed(SIGTERM, given_ms),
     };
     let rules = UnitRules {
         restart: extras.restart,
@@ -248,7 +248,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, is_asked: bool, 
         // A validator that dies again and again may be doing harm.
         crash_loop: CrashLoop { count: if signs { 3 } else { 5 }, within_ms: 120_000, then: WhenLooping::Park },
         after: Vec::new(),
-        stop: StopRule { signal: SIGTERM, grace_ms },
+        stop,
         has_readiness: false,
         ready_within_ms: None,
         restart_when_unhealthy: false,
@@ -259,7 +259,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, is_asked: bool, 
             keep: !settings.skip_backup,
             migrate: true,
             relaunch: settings.restart_after_upgrade,
-            stop_within_ms: grace_ms.saturating_add(60_000),
+            stop_within_ms: stop.grace_ms.saturating_add(60_000),
             rest_ms: settings.restart_delay.ms(),
             start_within_ms: 600_000,
             prove_exits_max: 2,
@@ -378,13 +378,13 @@ mod tests {
             let main = node.engine.units[&UnitName::main()].clone();
             (main.restart, main.stop, node.keep.method, node.engine.upgrade.keep)
         };
-        let stop = StopRule { signal: 15, grace_ms: 30_000 };
+        let stop = StopRule { signal: 15, grace_ms: 30_000, grace_ms_max: 600_000 };
         let by_default = rules(&settings, &Extras::default());
         assert_eq!(by_default, (RestartPolicy::Never, stop, KeepMethod::Auto, true));
         settings.shutdown_grace = "2m".parse().unwrap();
         settings.skip_backup = true;
         let extras = Extras { restart: RestartPolicy::OnFailure, ..Extras::default() };
-        let stop = StopRule { signal: 15, grace_ms: 120_000 };
+        let stop = StopRule::fixed(15, 120_000);
         assert_eq!(rules(&settings, &extras), (RestartPolicy::OnFailure, stop, KeepMethod::Off, false));
     }
 

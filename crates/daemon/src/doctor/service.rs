@@ -7,8 +7,7 @@ use super::host::{PROGRAM_TIMEOUT, own_cgroup};
 use super::{DoctorInput, Verdict};
 
 pub(super) fn stop(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    let needed_ms = input.shape.engine.units.values().map(|rules| rules.stop.grace_ms).max().unwrap_or(0);
-    ask(input, ["Type", "TimeoutStopUSec"], |name, [kind, timeout]| judge_stop(name, kind, timeout, needed_ms))
+    ask(input, ["Type", "TimeoutStopUSec"], |name, [kind, timeout]| judge_stop(name, kind, timeout, input.stop_ms_max))
 }
 
 pub(super) fn kill(input: &DoctorInput<'_>) -> Vec<Verdict> {

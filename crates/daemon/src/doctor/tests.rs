@@ -142,6 +142,7 @@ impl Home {
             plans: &self.plans,
             height: self.height,
             recorded_sign_state: self.recorded,
+            stop_ms_max: 0,
             own: &self.own,
         })
     }
@@ -472,6 +473,7 @@ fn on_machine<'a>(disk: &'a ov_sys::SimDisk, home: &'a Home, clock: &'a SimClock
         plans: &[],
         height: None,
         recorded_sign_state: None,
+        stop_ms_max: 0,
         own: &[],
     }
 }

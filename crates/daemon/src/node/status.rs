@@ -64,6 +64,7 @@ impl Keeper {
             suspended: view.suspended,
             parked: view.parked,
             waiting_for: view.waiting_for,
+            stop_grace_ms: view.stop_grace_ms,
             says: here.and_then(|here| here.said.status()),
         })
     }

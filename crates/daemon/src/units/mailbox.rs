@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn rule(grace_ms: u64) -> StopRule {
-        StopRule { signal: 15, grace_ms }
+        StopRule::fixed(15, grace_ms)
     }
 
     fn stop(grace_ms: u64) -> Command {

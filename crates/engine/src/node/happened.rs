@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{
-    EngineSettings, EventKind, Height, Origin, ParkReason, Plan, PlanId, Problem, Record, Step, Trigger, UnitName,
-    UnitRules,
+    EngineSettings, EventKind, Height, Origin, ParkReason, Plan, PlanId, Problem, Record, Step, StopRule, Trigger,
+    UnitName, UnitRules,
 };
 
 use super::{Active, Node, plan_of};
@@ -63,9 +63,7 @@ impl Node {
     }
 
     pub(super) fn take_report(&mut self, name: &UnitName, report: UnitReport) {
-        let Some(rules) = self.settings.units.get(name).cloned().or_else(|| self.rules_of_removed(name)) else {
-            return;
-        };
+        let Some(rules) = self.rules_of(name) else { return };
         let Some(unit) = self.units.get_mut(name) else { return };
         let file_before = unit.suspend_file;
         let meaning = unit.note(report, &rules, self.now.monotonic_ms);
@@ -87,6 +85,7 @@ impl Node {
                 }
             }
             Meaning::Unsafe { message } => self.park(unit, ParkReason::Unsafe { message }),
+            Meaning::Stopped { took_ms } => self.learn_grace(unit, rules.stop, took_ms),
             Meaning::Exited { status, expected } => {
                 self.tell(EventKind::UnitExited { unit, status, expected });
                 if name.is_main() {
@@ -98,9 +97,21 @@ impl Node {
         }
     }
 
-    /// A unit that the configuration no longer names is stopped by the rules of main, and then forgotten.
-    pub(super) fn rules_of_removed(&self, name: &UnitName) -> Option<UnitRules> {
-        self.units.get(name).and_then(|_| self.settings.units.get(&UnitName::main())).cloned()
+    /// Written down only where the unit is given more time by it.
+    fn learn_grace(&mut self, unit: UnitName, rule: StopRule, took_ms: u64) {
+        let grace_ms = rule.learned(took_ms).grace_ms;
+        if grace_ms > rule.grace_ms {
+            self.tell(EventKind::UnitGraceRaised { unit: unit.clone(), took_ms, grace_ms });
+            self.record(Record::StopTook { at: self.now, unit, took_ms });
+        }
+    }
+
+    /// The rules of a unit, with the grace that its stops have shown it to need. One that the configuration no longer names
+    /// is stopped by the rules of main, and then forgotten.
+    pub(super) fn rules_of(&self, name: &UnitName) -> Option<UnitRules> {
+        let of_main = || self.units.get(name).and_then(|_| self.settings.units.get(&UnitName::main()));
+        let rules = self.settings.units.get(name).or_else(of_main)?;
+        Some(UnitRules { stop: self.ledger.stop_rule(name, rules.stop), ..rules.clone() })
     }
 
     pub(super) fn main_exited(&mut self, status: Option<ov_types::ExitStatus>, expected: bool) {

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use crate::unit::tests::rules;
 use crate::{Found, Order, StepCall, StepReport, UnitReport};
 
+mod grace;
 mod naming;
 mod near;
 mod superseding;

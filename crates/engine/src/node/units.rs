@@ -90,9 +90,7 @@ impl Node {
         }
         let names: Vec<UnitName> = self.units.keys().cloned().collect();
         for name in names {
-            let Some(rules) = self.settings.units.get(&name).cloned().or_else(|| self.rules_of_removed(&name)) else {
-                continue;
-            };
+            let Some(rules) = self.rules_of(&name) else { continue };
             let gate = self.gate(&name, &rules);
             let Some(unit) = self.units.get_mut(&name) else { continue };
             let Some(command) = unit.reconcile(&rules, gate, self.now.monotonic_ms) else { continue };
@@ -211,6 +209,7 @@ impl Node {
             suspended: told.suspended || unit.suspend_file,
             parked: told.parked,
             waiting_for,
+            stop_grace_ms: self.ledger.stop_rule(name, rules.stop).grace_ms,
         })
     }
 }

@@ -201,7 +201,7 @@ impl Node {
                 // Blocks may have come since the recheck; what comes from here on is not of the old release.
                 let height = self.height.map(|(height, _)| height).filter(|_| direction == Direction::Forward);
                 self.finish_step(id, step, direction, StepFacts { height, ..StepFacts::default() });
-            } else if passed >= self.settings.upgrade.stop_within_ms {
+            } else if passed >= self.stop_within_ms() {
                 let left: Vec<&str> =
                     self.units.iter().filter(|(_, unit)| !unit.is_down()).map(|(name, _)| name.as_str()).collect();
                 let problem = Problem::transient("OV-UPG-020", "stop the units in time")

@@ -11,7 +11,7 @@ pub(crate) fn rules() -> UnitRules {
         back_off: BackOff { first_ms: 1_000, max_ms: 60_000, jitter_percent: 20, reset_after_ms: 60_000 },
         crash_loop: CrashLoop { count: 5, within_ms: 120_000, then: WhenLooping::Park },
         after: vec![],
-        stop: StopRule { signal: 15, grace_ms: 90_000 },
+        stop: StopRule { signal: 15, grace_ms: 90_000, grace_ms_max: 600_000 },
         has_readiness: false,
         ready_within_ms: None,
         restart_when_unhealthy: false,
@@ -91,7 +91,8 @@ fn what_was_told_to_end_is_no_failure_of_the_next_daemon() {
     let exited = UnitReport::Exited { run: RunId(4), status: Some(ExitStatus::Code(0)) };
     let expected = Meaning::Exited { status: Some(ExitStatus::Code(0)), expected: true };
     assert_eq!(unit.note(exited, &strict, 1_100), expected);
-    assert_eq!(unit.note(UnitReport::Empty { run: RunId(4) }, &strict, 1_100), Meaning::Nothing);
+    let stopped = Meaning::Stopped { took_ms: 100 };
+    assert_eq!(unit.note(UnitReport::Empty { run: RunId(4) }, &strict, 1_100), stopped, "since it was found so");
     assert_eq!(unit.settle(&strict, 1_100, 7), None);
     assert_eq!(unit.reconcile(&strict, OPEN, 1_100), Some(Command::Launch(RunId(5))));
 }
@@ -120,6 +121,16 @@ fn only_proof_of_emptiness_leads_to_a_state_without_processes() {
                 assert!(!may_have_processes(&unit.doing), "{report:?} in {doing:?} made a process appear");
             }
         }
+    }
+}
+
+#[test]
+fn only_a_stop_that_had_its_grace_tells_how_long_it_took() {
+    for doing in every_doing() {
+        let mut unit = Unit { told_ms: 400, ..in_state(&doing) };
+        let in_order = matches!(doing, Doing::Stopping { told: Told::Gently, .. });
+        let expected = if in_order { Meaning::Stopped { took_ms: 600 } } else { Meaning::Nothing };
+        assert_eq!(unit.note(UnitReport::Empty { run: RunId(4) }, &rules(), 1_000), expected, "{doing:?}");
     }
 }
 

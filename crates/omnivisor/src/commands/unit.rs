@@ -90,6 +90,7 @@ fn about_unit(kind: &EventKind) -> Option<&UnitName> {
         | EventKind::UnitHealth { unit, .. }
         | EventKind::UnitStopping { unit }
         | EventKind::UnitExited { unit, .. }
+        | EventKind::UnitGraceRaised { unit, .. }
         | EventKind::UnitBackingOff { unit, .. }
         | EventKind::UnitLooping { unit, .. }
         | EventKind::UnitParked { unit, .. }

@@ -116,6 +116,9 @@ fn node_sentence(record: &Record) -> Option<(Tone, String)> {
         Record::UnitFailed { unit, run, in_a_row, .. } => {
             (Tone::Plain, format!("unit {unit} ended by itself, {in_a_row} in a row (launch {run})"))
         }
+        Record::StopTook { unit, took_ms, .. } => {
+            (Tone::Plain, format!("unit {unit} took {} to stop, longer than ever", span(*took_ms)))
+        }
         Record::UnitReleased { unit, .. } => (Tone::Plain, format!("unit {unit} is released")),
         Record::SignStateSeen { height, round, step, .. } => {
             (Tone::Faint, format!("last signed: height {height}, round {round}, step {step}"))
@@ -184,6 +187,7 @@ fn upgrade_sentence(record: &Record, clock: &Clock) -> Option<(Tone, String)> {
         | Record::UnitParked { .. }
         | Record::UnitReleased { .. }
         | Record::UnitFailed { .. }
+        | Record::StopTook { .. }
         | Record::SignStateSeen { .. }
         | Record::HeightSeen { .. }
         | Record::MainEnded { .. } => return None,

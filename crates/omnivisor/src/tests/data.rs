@@ -30,6 +30,7 @@ pub(crate) fn unit(name: &str) -> UnitStatus {
         suspended: false,
         parked: None,
         waiting_for: None,
+        stop_grace_ms: 90_000,
         says: None,
     }
 }

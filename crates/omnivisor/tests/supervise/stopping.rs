@@ -59,7 +59,37 @@ fn a_process_that_ignores_the_signal_is_killed_after_the_grace() {
     let down = node.wait_for_state("main", UnitState::Down);
     assert!(begun.elapsed().as_millis() >= 300, "it had its grace");
     assert_eq!(down.last_exit, Some(ExitStatus::Signal(9)));
+    assert_eq!(down.stop_grace_ms, 300, "a grace that was given holds");
     assert!(node.stop().status.success());
+}
+
+#[test]
+fn a_unit_that_needs_longer_is_given_longer_the_next_time_whoever_looks_after_it() {
+    let mut node =
+        started("", &["--stop-delay-ms", "500"], "[unit.main.stop]\ngrace = \"400ms\"\ngrace-max = \"20s\"\n");
+    let mut graces = vec![400];
+    for _ in 0..5 {
+        node.wait_for_up("main");
+        node.wait_for_height(1);
+        let done = node.omnivisor(&["unit", "stop", "main", "--wait"]);
+        assert!(done.status.success(), "{done:?}");
+        let down = node.unit("main");
+        if down.last_exit == Some(ExitStatus::Code(0)) {
+            break;
+        }
+        assert_eq!(down.last_exit, Some(ExitStatus::Signal(9)));
+        let longest_ms = graces.iter().max().unwrap();
+        assert!(down.stop_grace_ms >= 3 * longest_ms, "{down:?} after {graces:?}");
+        graces.push(down.stop_grace_ms);
+        node.kill_daemon();
+        node.start();
+        assert_eq!(node.unit("main").stop_grace_ms, down.stop_grace_ms);
+        assert!(node.omnivisor(&["unit", "start", "main", "--wait"]).status.success());
+    }
+    assert!(graces.len() > 1, "the first stop was cut short");
+    assert!(stopped_by_itself(&node), "and a later one was not: {graces:?}");
+    assert!(node.stop().status.success());
+    node.check_data();
 }
 
 #[test]

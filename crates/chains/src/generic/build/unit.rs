@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ov_types::{Span, StartAfter, StartWhen, StopRule, UnitName, UnitRules, WhenLooping};
 
 use super::Builder;
-use crate::generic::file::{LimitValue, LoopAction, OutputWord, StdinWord, Unit, parse_limit};
+use crate::generic::file::{LimitValue, LoopAction, OutputWord, StdinWord, Stop, Unit, parse_limit};
 use crate::generic::problem::Key;
 use crate::shape::{Health, HomeLayout, LaunchShape, LimitShape, LogShape, Output, Probe, Readiness, Stdin, UnitShape};
 use crate::words;
@@ -138,15 +138,28 @@ impl Builder<'_, '_> {
                 },
             },
             after: conditions(unit),
-            stop: StopRule {
-                // The document was checked: a signal that is none was told already.
-                signal: words::signal_number(&unit.stop.signal).unwrap_or_default(),
-                grace_ms: unit.stop.grace.ms(),
-            },
+            stop: self.stop_rule(&key.name("stop"), &unit.stop),
             has_readiness: unit.ready.is_some(),
             ready_within_ms: unit.ready.as_ref().and_then(|ready| ready.within).map(Span::ms),
             restart_when_unhealthy: unit.health.as_ref().is_some_and(|health| health.restart),
         }
+    }
+
+    fn stop_rule(&mut self, key: &Key, stop: &Stop) -> StopRule {
+        // The document was checked: a signal that is none was told already.
+        let signal = words::signal_number(&stop.signal).unwrap_or_default();
+        let grace_ms = stop.grace.ms();
+        let grace_ms_max = match stop.grace_max {
+            Some(most) if most < stop.grace => {
+                let message = format!("the grace cannot grow to less than it is, {}", stop.grace);
+                self.document.tell(&key.name("grace-max"), message);
+                grace_ms
+            }
+            Some(most) => most.ms(),
+            None if self.document.has(&key.name("grace")) => grace_ms,
+            None => words::GRACE_MS_MAX.max(grace_ms),
+        };
+        StopRule { signal, grace_ms, grace_ms_max }
     }
 
     /// Two units that write into one file would rotate it under each other, and what lies in the data goes back with

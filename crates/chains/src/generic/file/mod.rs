@@ -20,7 +20,9 @@ pub(crate) use node::{
     Fetch, HeightQuestion, PlanFile, Probes, Schedule, StallAction, Validator, VersionMap, VersionQuestion, Webhook,
 };
 use node::{Metrics, Paths, Progress, Releases, Scouts, Snapshots, Upgrade};
-pub(crate) use unit::{Health, LimitValue, LoopAction, OutputWord, Question, Ready, StatusValue, StdinWord, Unit};
+pub(crate) use unit::{
+    Health, LimitValue, LoopAction, OutputWord, Question, Ready, StatusValue, StdinWord, Stop, Unit,
+};
 
 /// The whole file.
 #[derive(Serialize, Deserialize, JsonSchema)]

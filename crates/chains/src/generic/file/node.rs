@@ -142,7 +142,7 @@ pub(crate) struct Upgrade {
     #[schemars(schema_with = "formats::spans")]
     pub(crate) near: Vec<Span>,
     /// All units must be down this long after they were told to stop. Longer than the graces of the units that wait
-    /// for each other, added up.
+    /// for each other, added up; what they turned out to need beyond those (`grace-max`) is added by itself.
     #[schemars(schema_with = "formats::lasting")]
     pub(crate) stop_within: Span,
     /// `main` must have been down for this long before anything is done with its data: for what it leaves behind outside

@@ -246,11 +246,15 @@ pub(crate) struct Stop {
     /// days to repair, so be generous: it costs nothing while the process ends in time.
     #[schemars(schema_with = "formats::span")]
     pub(crate) grace: Span,
+    /// The grace becomes three times as long as the longest stop that was seen, up to this. Ten minutes where `grace` is not
+    /// given; a `grace` that is given holds as it is, unless this is given too.
+    #[schemars(schema_with = "formats::span")]
+    pub(crate) grace_max: Option<Span>,
 }
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { signal: "TERM".to_owned(), grace: Span::from_seconds(90) }
+        Self { signal: "TERM".to_owned(), grace: Span::from_seconds(90), grace_max: None }
     }
 }
 
