@@ -223,7 +223,7 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
         back_off: BackOff { first_ms: delay_ms, max_ms: delay_ms, jitter_percent: 0, reset_after_ms: u64::MAX },
         crash_loop: CrashLoop { count: restarts.saturating_add(1), within_ms: u64::MAX, then: WhenLooping::Park },
         after,
-        stop: StopRule { signal: SIGTERM, grace_ms },
+        stop: StopRule::fixed(SIGTERM, grace_ms),
         has_readiness,
         ready_within_ms: None,
         restart_when_unhealthy: false,
