@@ -1,12 +1,13 @@
 //! The command line: which command, with which home, and how its end becomes an exit code.
 
 use crate::error::Error;
-use crate::node::{self, Ending};
+use crate::life::Ending;
+use crate::node;
 use crate::output::say;
 use crate::profile::Profile;
 use crate::switches::{self, Switches};
 use crate::verify::verify_home;
-use crate::{child, files, http, signals, verify_data};
+use crate::{child, files, http, signals, vega, verify_data};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ usage:
   fakenode status [--home DIR]               ask a running node, noting that in HOME/asked; needs --http at its start
   fakenode pre-upgrade --home DIR            end as the switch pre-upgrade says
   fakenode verify --home DIR | --data DIR    check what nodes left behind; JSON, exit 1 if anything is wrong
+  fakenode vega COMMAND                      play a core, a data node or a tool of the Vega family: start, datanode start,
+                                             version, tools snapshot, datanode network-history latest-history-segment;
+                                             also zeta and fury, and data-node alone; also if the program is called so
   fakenode help                              this text
 
 exit codes:
@@ -39,6 +43,9 @@ the version is $FAKENODE_VERSION. The same keys, with underscores, go to `POST /
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
+/// The names under which a file or a link is this program.
+pub const NAMES: [&str; 5] = ["fakenode", vega::NAMES[0], vega::NAMES[1], vega::NAMES[2], vega::NAMES[3]];
+
 /// The program. Returns the exit code, unless a switch asked for an end by a signal.
 pub fn main(arguments: Vec<String>) -> ExitCode {
     let code = match dispatch(arguments) {
@@ -51,7 +58,25 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Calls the program by one of the names of the Vega family, if it has one or its first word is one.
+fn vega_name(arguments: &mut Vec<String>) -> Option<String> {
+    let program = std::env::args().next().map(PathBuf::from).unwrap_or_default();
+    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let is_known = |name: &str| vega::NAMES.contains(&name);
+    if is_known(&name) {
+        return Some(name);
+    }
+    arguments.first().is_some_and(|first| is_known(first)).then(|| arguments.remove(0))
+}
+
 fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
+    if let Some(name) = vega_name(&mut arguments) {
+        // The family knows no exit code of its own for a wrong command line.
+        return vega::main(&name, &arguments).and_then(finish).or_else(|error| {
+            report(&error);
+            Ok(EXIT_FAILED)
+        });
+    }
     let flags = switches::take_flags(&mut arguments)?;
     if let Some(at) = arguments.iter().position(|argument| argument.starts_with("--home=")) {
         let home = arguments[at].split_off("--home=".len());
@@ -101,7 +126,12 @@ fn pre_upgrade(home: &std::path::Path) -> Result<u8, Error> {
 
 fn start(home: &std::path::Path, flags: &Map<String, Value>) -> Result<u8, Error> {
     let profile = Profile::of_this_program()?;
-    match node::run(home, &profile, flags)? {
+    finish(node::run(home, &profile, flags)?)
+}
+
+/// Ends as told: by an exit code, or by a signal to itself.
+fn finish(ending: Ending) -> Result<u8, Error> {
+    match ending {
         Ending::Exit(code) => Ok(code),
         Ending::Signal(signal) => {
             // The first delivery may meet a handler of the runtime, which then steps aside.

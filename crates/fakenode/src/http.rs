@@ -18,13 +18,16 @@ use std::time::Duration;
 const WORKERS: usize = 4;
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
-const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
-const HANG_STEP: Duration = Duration::from_millis(20);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const HANG_STEP: Duration = Duration::from_millis(20);
 
-struct Request {
-    method: String,
-    path: String,
-    body: Vec<u8>,
+/// What somebody asks.
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    /// As the header says it.
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
 }
 
 struct Answer {
@@ -90,29 +93,31 @@ fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     )
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Request> {
+/// Reads one request, within bounds.
+pub(crate) fn read_request(reader: &mut impl BufRead) -> io::Result<Request> {
     let mut head = reader.take(HEAD_BYTES_MAX);
     let mut line = String::new();
     head.read_line(&mut line)?;
     let mut words = line.split_whitespace();
     let mut word = || words.next().unwrap_or_default().to_owned();
     let (method, target) = (word(), word());
-    let mut length = 0;
+    let (mut length, mut content_type) = (0, String::new());
     loop {
         let mut line = String::new();
         if head.read_line(&mut line)? == 0 || line.trim().is_empty() {
             break;
         }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().unwrap_or(0);
+        } else if name.eq_ignore_ascii_case("content-type") {
+            value.trim().clone_into(&mut content_type);
         }
     }
     let mut body = Vec::new();
     reader.take(BODY_BYTES_MAX.min(length)).read_to_end(&mut body)?;
     let path = target.split('?').next().unwrap_or_default().to_owned();
-    Ok(Request { method, path, body })
+    Ok(Request { method, path, content_type, body })
 }
 
 fn answer(request: &Request, shared: &Shared) -> Answer {

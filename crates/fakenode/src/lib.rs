@@ -11,6 +11,8 @@
 //! One binary plays every version: the version and the switches of a release come from a profile
 //! beside the executable or inside it ([`Profile`]), then the command line, then `POST /control`.
 //!
+//! Called `vega`, or with that as its first word, it plays another family: see [`vega`].
+//!
 //! The library is what tests need to stage releases ([`Profile::install`]), to check what a node
 //! left behind ([`verify_data`], [`lifecycle::read`]) and to check flooded output
 //! ([`pattern::Checker`]). It must not depend on any crate of Omnivisor: a witness is independent.
@@ -25,6 +27,7 @@ mod error;
 mod files;
 mod http;
 mod inherited;
+mod life;
 pub mod lifecycle;
 mod migrate;
 mod node;
@@ -39,9 +42,10 @@ mod signals;
 mod store;
 mod switches;
 mod time;
+pub mod vega;
 mod verify;
 
-pub use command::main;
+pub use command::{NAMES, main};
 pub use error::Error;
 pub use plan::{Torn, Upgrade};
 pub use profile::Profile;

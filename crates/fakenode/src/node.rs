@@ -5,74 +5,37 @@
 
 use crate::comet::Databases;
 use crate::error::Error;
-use crate::lifecycle::{Entry, Step};
+use crate::life::{Ending, Interrupt, Life, NOTHING_OPEN, Stage};
+use crate::lifecycle::Step;
 use crate::migrate::Migration;
 use crate::output::say;
 use crate::plan::Upgrade;
 use crate::profile::Profile;
-use crate::shared::{Event, Shared};
 use crate::sign::{Outcome, Signer, Witness};
 use crate::store::{DataLock, Paths, Store};
 use crate::switches::Switches;
-use crate::{bulk, companions, files, http, inherited, notify, output, signals};
-use nix::sys::signal::Signal;
+use crate::{bulk, companions, http, inherited};
 use serde_json::{Map, Value};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-
-/// How a run ends when nothing failed that was not told to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Exit(u8),
-    Signal(Signal),
-}
-
-/// Why a run cannot go on.
-#[derive(Debug)]
-enum Interrupt {
-    Ended(Ending),
-    Failed(Error),
-}
-
-impl From<Error> for Interrupt {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-type Stage<T> = Result<T, Interrupt>;
 
 /// Runs a node in `home` until it ends.
 pub(crate) fn run(home: &Path, profile: &Profile, flags: &Map<String, Value>) -> Result<Ending, Error> {
     let inherited = inherited::look();
-    files::make_directory(home)?;
     let switches = Switches::from_layers([&profile.switches, flags])?;
-    output::set_quiet(switches.quiet);
-    signals::block()?;
     let data = home.join("data");
-    let (shared, events) = Shared::new(&profile.version, switches, &data);
-    let shared = Arc::new(shared);
-    signals::listen(&shared);
-    let node = Node { home: home.to_owned(), paths: Paths::new(&data), inherited, shared, events };
-    node.note(Step::Exec)?;
-    match node.live() {
-        Err(Interrupt::Ended(ending)) => Ok(ending),
-        Err(Interrupt::Failed(error)) => {
-            node.note(Step::Failed)?;
-            Err(error)
-        }
-    }
+    let life = Life::begin(home, &profile.version, switches, &data)?;
+    let node = Node { home: home.to_owned(), paths: Paths::new(&data), inherited, life };
+    let outcome = node.live();
+    node.life.end(outcome)
 }
 
 struct Node {
     home: PathBuf,
     inherited: Value,
     paths: Paths,
-    shared: Arc<Shared>,
-    events: Receiver<Event>,
+    life: Life,
 }
 
 /// What a node holds once it makes blocks.
@@ -88,51 +51,35 @@ struct Running {
 
 impl Node {
     fn live(&self) -> Stage<Infallible> {
-        self.crash_at_first_starts()?;
-        let switches = self.shared.switches();
-        self.pause(Duration::from_millis(switches.start_delay_ms), None)?;
+        self.life.crash_at_first_starts()?;
+        let switches = self.life.shared.switches();
+        self.life.pause(Duration::from_millis(switches.start_delay_ms), NOTHING_OPEN)?;
         let mut running = self.open(&switches)?;
-        let switches = self.shared.switches();
+        let switches = self.life.shared.switches();
         refuse_early(&switches, running.store.height())?;
-        companions::start(&self.home, &self.shared, &switches)?;
+        companions::start(&self.home, &self.life.shared, &switches)?;
         if let Some(address) = &switches.http {
-            let port = http::serve(&self.home, &self.shared, address)?;
+            let port = http::serve(&self.home, &self.life.shared, address)?;
             say(&format!("listening on port {port}"));
         }
-        self.note(Step::Started)?;
-        say(&format!("fakenode {} started at height {}", self.shared.version, running.store.height()));
-        companions::announce(&self.shared, &switches);
+        self.life.note(Step::Started)?;
+        say(&format!("fakenode {} started at height {}", self.life.shared.version, running.store.height()));
+        companions::announce(&self.life.shared, &switches);
         let mut due = Instant::now();
         loop {
-            let switches = self.shared.switches();
-            self.misbehave(&switches, running.made)?;
+            let switches = self.life.shared.switches();
+            self.life.misbehave(&switches, running.made)?;
             if due <= Instant::now() {
                 self.advance(&switches, &mut running)?;
                 due = Instant::now() + Duration::from_millis(switches.block_ms);
             }
-            self.await_event(due, Some(&running.store))?;
+            self.life.await_event(due, &|| running.store.flush())?;
         }
-    }
-
-    /// Counts this start durably, per version and outside the data, and crashes if it is too early.
-    fn crash_at_first_starts(&self) -> Stage<()> {
-        let path = self.home.join("starts.json");
-        let text = files::read_if_there(&path)?.unwrap_or_else(|| "{}".to_owned());
-        let mut starts: Map<String, Value> = serde_json::from_str(&text).map_err(Error::json(&path))?;
-        let count = starts.get(&self.shared.version).and_then(Value::as_u64).unwrap_or(0) + 1;
-        starts.insert(self.shared.version.clone(), count.into());
-        files::replace_json(&path, &starts)?;
-        let switches = self.shared.switches();
-        if count <= switches.crash_starts {
-            say(&format!("crashing at start {count} of {}", self.shared.version));
-            return Err(self.crash(&switches));
-        }
-        Ok(())
     }
 
     /// Opens the data directory, migrates it if it is old, and takes the signing key.
     fn open(&self, switches: &Switches) -> Stage<Running> {
-        let version = &self.shared.version;
+        let version = &self.life.shared.version;
         let sign_directory = switches.sign_directory.as_ref().map_or(self.home.clone(), PathBuf::from);
         let witness = Witness::new(&sign_directory, version);
         let lock = match DataLock::take(&self.paths) {
@@ -147,9 +94,9 @@ impl Node {
             self.migrate(switches, &migration)?;
         }
         bulk::fill(&self.paths.blocks(), switches.data_bytes)?;
-        self.shared.load_schedule()?;
+        self.life.shared.load_schedule()?;
         let store = Store::open(lock, self.paths.clone(), switches.data_format, version, switches.initial_height)?;
-        self.shared.set_height(store.height());
+        self.life.shared.set_height(store.height());
         let signer = switches.sign.then(|| Signer::open(&self.home, witness, switches)).transpose()?;
         let databases = switches.comet.then(|| Databases::begin(&self.paths.of(""), store.height())).transpose()?;
         Ok(Running { store, databases, signer, made: 0, halted_for: None })
@@ -161,40 +108,19 @@ impl Node {
         let pause = Duration::from_millis(switches.migrate_ms / steps);
         for number in 1..=steps {
             if switches.migrate_crash && number > steps / 2 {
-                return Err(self.crash(switches));
+                return Err(self.life.crash(switches));
             }
             migration.step(&self.paths, number, to)?;
-            self.pause(pause, None)?;
+            self.life.pause(pause, NOTHING_OPEN)?;
         }
         say(&format!("migrated data to format {to}"));
-        Ok(())
-    }
-
-    /// Does the bad things that are due.
-    fn misbehave(&self, switches: &Switches, made: u64) -> Stage<()> {
-        let height = self.shared.height();
-        let reached = |limit: Option<u64>, now: u64| limit.is_some_and(|limit| now >= limit);
-        if switches.crash || reached(switches.crash_after, made) || reached(switches.crash_at, height) {
-            say(&format!("crashing at height {height}"));
-            return Err(self.crash(switches));
-        }
-        if switches.freeze {
-            self.shared.thawed();
-            say("freezing");
-            signals::raise(Signal::SIGSTOP);
-        }
-        let hung = switches.hang || reached(switches.hang_after, made);
-        if hung && !self.shared.hung() {
-            say(&format!("hanging at height {height}"));
-        }
-        self.shared.set_hung(hung);
         Ok(())
     }
 
     /// Makes the next block, unless something forbids it.
     fn advance(&self, switches: &Switches, running: &mut Running) -> Stage<()> {
         let next = running.store.height() + 1;
-        if switches.stop_blocks || self.shared.hung() || switches.max_height.is_some_and(|most| next > most) {
+        if switches.stop_blocks || self.life.shared.hung() || switches.max_height.is_some_and(|most| next > most) {
             return Ok(());
         }
         let schedule = switches.schedule();
@@ -218,8 +144,8 @@ impl Node {
             databases.carry_out(next)?;
         }
         running.made += 1;
-        self.shared.set_height(next);
-        say(&format!("committed block height={next} version={}", self.shared.version));
+        self.life.shared.set_height(next);
+        say(&format!("committed block height={next} version={}", self.life.shared.version));
         Ok(())
     }
 
@@ -231,84 +157,17 @@ impl Node {
         running.halted_for = Some(upgrade.clone());
         if let Some(databases) = &mut running.databases {
             databases.store(upgrade.height)?;
-            self.shared.set_stored(upgrade.height);
+            self.life.shared.set_stored(upgrade.height);
         }
         running.store.flush()?;
         let (name, height, info) = (&upgrade.name, upgrade.height, &switches.plan_info);
         upgrade.write_plan(&self.paths.of("upgrade-info.json"), info, switches.plan_torn)?;
         say(&format!("UPGRADE \"{name}\" NEEDED at height: {height}: {info}"));
-        self.note(Step::Halted)?;
+        self.life.note(Step::Halted)?;
         match switches.halt_exit {
             Some(code) => Err(Interrupt::Ended(Ending::Exit(code))),
             None => Ok(()),
         }
-    }
-
-    /// Waits until `due` or for one event, whichever comes first.
-    fn await_event(&self, due: Instant, store: Option<&Store>) -> Stage<()> {
-        match self.events.recv_timeout(due.saturating_duration_since(Instant::now())) {
-            Ok(Event::Signal(signal)) => self.answer(signal, store),
-            Ok(Event::FloodDone(code)) => Err(Interrupt::Ended(Ending::Exit(code))),
-            Ok(Event::SwitchesChanged) | Err(RecvTimeoutError::Timeout) => Ok(()),
-            Err(RecvTimeoutError::Disconnected) => Err(Interrupt::Ended(Ending::Exit(1))),
-        }
-    }
-
-    /// Waits the whole time, answering signals meanwhile.
-    fn pause(&self, time: Duration, store: Option<&Store>) -> Stage<()> {
-        let due = Instant::now() + time;
-        while Instant::now() < due {
-            self.await_event(due, store)?;
-        }
-        Ok(())
-    }
-
-    fn answer(&self, signal: Signal, store: Option<&Store>) -> Stage<()> {
-        let switches = self.shared.switches();
-        match signal {
-            Signal::SIGHUP => say("received SIGHUP, reload"),
-            Signal::SIGTERM if switches.ignore_term => say("received SIGTERM, ignoring it"),
-            Signal::SIGINT if switches.ignore_int => say("received SIGINT, ignoring it"),
-            _ => return Err(self.stop(signal, &switches, store)),
-        }
-        Ok(())
-    }
-
-    /// A graceful stop: takes its time, makes everything durable, then ends.
-    fn stop(&self, signal: Signal, switches: &Switches, store: Option<&Store>) -> Interrupt {
-        say(&format!("received {signal}, stopping"));
-        if switches.notify {
-            notify::send("STOPPING=1");
-        }
-        let due = Instant::now() + Duration::from_millis(switches.stop_delay_ms);
-        while let Ok(event) = self.events.recv_timeout(due.saturating_duration_since(Instant::now())) {
-            if let Event::Signal(signal) = event {
-                say(&format!("received {signal}, already stopping"));
-            }
-        }
-        let ended = store.map_or(Ok(()), Store::flush).and_then(|()| self.note(Step::Stopped));
-        if let Err(error) = ended {
-            return error.into();
-        }
-        say(&format!("stopped at height {}", self.shared.height()));
-        Interrupt::Ended(Ending::Exit(switches.stop_exit))
-    }
-
-    fn crash(&self, switches: &Switches) -> Interrupt {
-        if let Some(text) = &switches.crash_says {
-            say(text);
-        }
-        if let Err(error) = self.note(Step::Crashed) {
-            return error.into();
-        }
-        Interrupt::Ended(match &switches.crash_signal {
-            Some(name) => Ending::Signal(name.0),
-            None => Ending::Exit(switches.crash_exit),
-        })
-    }
-
-    fn note(&self, step: Step) -> Result<(), Error> {
-        Entry::now(step, &self.shared.version, self.shared.height()).append(&self.home)
     }
 }
 

@@ -44,8 +44,13 @@ impl Profile {
     /// Lays out a release directory: `bin/fakenode`, a hard link where possible, and its profile.
     /// Returns the path of the executable.
     pub fn install(&self, directory: &Path, executable: &Path) -> Result<PathBuf, Error> {
+        self.install_as(&directory.join("bin"), "fakenode", executable)
+    }
+
+    /// Puts the program there under another name, a hard link where possible, its profile beside it.
+    pub fn install_as(&self, directory: &Path, name: &str, executable: &Path) -> Result<PathBuf, Error> {
         let text = self.to_text()?;
-        let installed = Self::prepare(directory)?;
+        let installed = Self::make_way(directory, name)?;
         if fs::hard_link(executable, &installed).is_err() {
             write_executable(executable, &[], &installed)?;
         }
@@ -53,13 +58,17 @@ impl Profile {
         Ok(installed)
     }
 
+    /// The bytes that are behind a program's own if its profile is inside.
+    pub fn trailer(&self) -> Result<Vec<u8>, Error> {
+        let text = self.to_text()?;
+        Ok([text.as_bytes(), &(text.len() as u64).to_le_bytes(), EMBEDDED_MAGIC].concat())
+    }
+
     /// Lays out a release directory with nothing but `bin/fakenode`, its profile inside. It is a
     /// copy, hence slower than [`Profile::install`], but each version has its own digest.
     pub fn install_single_file(&self, directory: &Path, executable: &Path) -> Result<PathBuf, Error> {
-        let text = self.to_text()?;
-        let installed = Self::prepare(directory)?;
-        let length = text.len() as u64;
-        let trailer = [text.as_bytes(), &length.to_le_bytes(), EMBEDDED_MAGIC].concat();
+        let trailer = self.trailer()?;
+        let installed = Self::make_way(&directory.join("bin"), "fakenode")?;
         write_executable(executable, &trailer, &installed)?;
         Ok(installed)
     }
@@ -95,11 +104,10 @@ impl Profile {
         Ok(profile)
     }
 
-    /// Makes `bin/` and the way free for a new executable, without touching links to an old one.
-    fn prepare(directory: &Path) -> Result<PathBuf, Error> {
-        let folder = directory.join("bin");
-        files::make_directory(&folder)?;
-        let installed = folder.join("fakenode");
+    /// Makes the folder and the way free for a new executable, without touching links to an old one.
+    fn make_way(folder: &Path, name: &str) -> Result<PathBuf, Error> {
+        files::make_directory(folder)?;
+        let installed = folder.join(name);
         for stale in [&installed, &sidecar(&installed)] {
             match fs::remove_file(stale) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

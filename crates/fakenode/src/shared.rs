@@ -69,6 +69,11 @@ impl Shared {
         Ok(changed)
     }
 
+    /// Replaces all switches.
+    pub(crate) fn replace(&self, switches: Switches) {
+        *self.lock_switches() = switches;
+    }
+
     /// Takes the schedule that an earlier run was told, if there is one.
     pub(crate) fn load_schedule(&self) -> Result<(), Error> {
         let Some(text) = files::read_if_there(&self.schedule_path)? else { return Ok(()) };

@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::plan::{Torn, Upgrade};
+use crate::vega::Admin;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -75,6 +76,13 @@ impl FlagValue for Vec<Upgrade> {
 
 impl FlagValue for Torn {
     const SHAPE: &'static str = "half|empty|slow";
+    fn parse(text: &str) -> Option<Value> {
+        String::parse(text)
+    }
+}
+
+impl FlagValue for Admin {
+    const SHAPE: &'static str = "absent|garbage|text|error|null|null-release";
     fn parse(text: &str) -> Option<Value> {
         String::parse(text)
     }
@@ -229,6 +237,19 @@ switches! {
         state_file: String = "data/priv_validator_state.json".into(), "Where the sign state is, below HOME.";
         signer_listens: Option<String> = None, "Wait here for a signer elsewhere, and keep whoever connects.";
         exit_without_key: bool = false, "Exit instead of making a missing key.";
+    }
+    "Vega" {
+        witness: Option<String> = None, "Where a core and a data node are witnessed, and told things by core.json, data-node.json and tools.json; HOME.witness by default.";
+        snapshot_blocks: u64 = 10, "Blocks from one local snapshot of a core to the next.";
+        history_blocks: Option<u64> = None, "Blocks in one segment of a data node's history; as in snapshots by default.";
+        history_lag_blocks: u64 = 0, "How many blocks the history is behind the data node.";
+        broker: Option<String> = None, "Unix socket on which a data node hears what its core did; a core waits for it.";
+        admin: Option<Admin> = None, "How the admin server misbehaves.";
+        release_tag_field: Option<String> = None, "What the admin server calls the tag of a release; by the program's name without it.";
+        hang_commands: Vec<String> = Vec::new(), "Commands that never end: version, history, snapshots.";
+        fail_commands: Vec<String> = Vec::new(), "Commands that fail.";
+        noise: bool = false, "Commands print more than what they were asked for.";
+        database_stays_dirty: bool = false, "A data node whose database was not shut down does not start.";
     }
 }
 

@@ -31,8 +31,7 @@ use clap::FromArgMatches as _;
 type Program = fn(Vec<OsString>) -> ExitCode;
 
 /// The names by which a link to this file is called, and the program each of them means.
-const NAMES: [(&str, Program); 3] =
-    [("omnivisor", command_line), ("fakenode", demo_node), ("cosmovisor", cosmovisor::main)];
+const NAMES: [(&str, Program); 2] = [("omnivisor", command_line), ("cosmovisor", cosmovisor::main)];
 
 /// Those that take another program's place: `omnivisor cosmovisor …` is `cosmovisor …`.
 const DROP_INS: [&str; 1] = ["cosmovisor"];
@@ -54,13 +53,19 @@ fn main() -> ExitCode {
 /// Whether this name means the command line of our own.
 fn is_own_name(name: &OsStr) -> bool {
     let name = Path::new(name).file_name().unwrap_or_default();
-    NAMES.iter().skip(1).all(|(known, _)| name != *known)
+    !is_demo_node(name) && NAMES.iter().skip(1).all(|(known, _)| name != *known)
 }
 
 /// The program that a name means; unknown names mean the command line, as when somebody renamed the file.
 fn program(name: &OsStr) -> Program {
     let name = Path::new(name).file_name().unwrap_or_default();
-    NAMES.iter().find(|(known, _)| name == *known).map_or(command_line, |(_, program)| *program)
+    let known = NAMES.iter().find(|(known, _)| name == *known).map(|(_, program)| *program);
+    known.unwrap_or(if is_demo_node(name) { demo_node } else { command_line })
+}
+
+/// Whether the node inside goes by this name; it plays more than one.
+fn is_demo_node(name: &OsStr) -> bool {
+    fakenode::NAMES.iter().any(|known| name == *known)
 }
 
 /// The node that the demo and the tests look after.

@@ -11,6 +11,9 @@ mod signing;
 mod stage;
 mod start_stop;
 mod upgrades;
+mod vega_core;
+mod vega_stage;
+mod vega_tools;
 
 use fakenode::SWITCHES;
 
@@ -26,6 +29,9 @@ fn every_switch_is_tried() {
         include_str!("signing.rs"),
         include_str!("start_stop.rs"),
         include_str!("upgrades.rs"),
+        include_str!("vega_core.rs"),
+        include_str!("vega_stage.rs"),
+        include_str!("vega_tools.rs"),
     ]
     .concat();
     let tried = |name: &str| {
