@@ -94,6 +94,9 @@ pub struct HomeLayout {
     pub current: PathBuf,
     /// Whether that link is written with the whole path, for families whose operators compare it.
     pub absolute_link: bool,
+    /// The file of a release that says how it is launched, if the family has such: read anew when another becomes
+    /// current. A folder without it is no release.
+    pub launch_file: Option<String>,
     /// The node's data.
     pub data: PathBuf,
     /// One folder per snapshot.
@@ -112,6 +115,7 @@ impl HomeLayout {
             first: None,
             current: home.join("current"),
             absolute_link: false,
+            launch_file: None,
             data: home.join("data"),
             snapshots: home.join("snapshots"),
         }
@@ -129,7 +133,14 @@ impl HomeLayout {
             current: self.current.clone(),
             placed: self.placed.clone(),
             absolute_link: self.absolute_link,
+            launch_file: self.launch_file.clone(),
         }
+    }
+
+    /// The files that say what the node is: the configuration, and what the current release says of its launch.
+    pub fn settings_files(&self) -> impl Iterator<Item = PathBuf> {
+        let of_release = self.launch_file.as_ref().map(|file| self.current.join(file));
+        self.config.clone().into_iter().chain(of_release)
     }
 
     /// Held by the daemon that looks after this node.

@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use ov_chains::NodeShape;
 use ov_chains::shape::Scout;
-use ov_engine::{Found, Input, Order, UnitReport};
+use ov_engine::{Found, Input, Order, StepReport, UnitReport};
 use ov_release::fetch::Cancel;
 use ov_supervise::ShimEvent;
 use ov_sys::{Clock, Disk};
 use ov_types::api::{Acknowledged, Refusal};
-use ov_types::{EventKind, ExitStatus, Height, Importance, Moment, PlanId, Problem, RunId, UnitName};
+use ov_types::{EventKind, ExitStatus, Height, Importance, Moment, PlanId, Problem, RunId, Step, UnitName};
 use ov_vault::{Machine, SignState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -308,6 +308,7 @@ impl Keeper {
 
     fn take_message(&mut self, message: Message) -> Result<(), CoreError> {
         match message {
+            Message::Input(Input::Step(report)) => self.take_step(report),
             Message::Input(input) => self.take(input),
             // Said of a run that has ended meanwhile, it would pass for what the next release came to.
             Message::Height(_, run) if !self.is_running(run) => Ok(()),
@@ -334,6 +335,23 @@ impl Keeper {
                 Ok(())
             }
         }
+    }
+
+    /// A step was carried out. What the release that is current now says of its launch is known before it is launched.
+    fn take_step(&mut self, report: StepReport) -> Result<(), CoreError> {
+        let switched = report.step == Step::Switch && report.result.is_ok();
+        let mut refused = None;
+        if switched && self.shape.layout.launch_file.is_some() {
+            refused = self.reload()?.err();
+            // The same path leads elsewhere now.
+            self.watch = Watch::new(Arc::clone(&self.disk), watched_files(&self.shape), POLL_EVERY);
+        }
+        let result = match refused {
+            // Launched as the release before, it would be what nobody described.
+            Some(Refusal { problem, .. }) => Err(Problem { code: "OV-UPG-029".to_owned(), ..problem }),
+            None => report.result,
+        };
+        self.take(Input::Step(StepReport { result, ..report }))
     }
 
     /// Whether this launch of main is the one that runs.
@@ -446,7 +464,7 @@ impl Keeper {
     }
 
     fn take_change(&mut self, path: &Path) -> Result<(), CoreError> {
-        if self.shape.layout.config.as_deref() == Some(path) {
+        if self.shape.layout.settings_files().any(|file| file == path) {
             // A refusal is told as an event.
             return self.reload().map(drop);
         }
@@ -541,7 +559,7 @@ fn left_units(disk: &dyn Disk, shape: &NodeShape) -> Vec<UnitName> {
 fn watched_files(shape: &NodeShape) -> Vec<PathBuf> {
     let suspends = shape.units.values().flat_map(|unit| [unit.suspend_file.clone(), unit.only_when.clone()]).flatten();
     let scouts = shape.plan_files().map(|(path, _)| path.to_owned());
-    shape.layout.config.clone().into_iter().chain(suspends).chain(scouts).collect()
+    shape.layout.settings_files().chain(suspends).chain(scouts).collect()
 }
 
 async fn sleep_until(at: Option<tokio::time::Instant>) {

@@ -98,10 +98,12 @@ pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>)
 /// The workshop of a node of which nothing is known but its shape.
 fn workshop(shape: NodeShape, tell: Tell) -> Workshop {
     let supply = Supply { tell, ..Supply::of(&shape.fetch) };
+    let shape = Arc::new(shape);
     Workshop {
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock),
-        shape: Arc::new(shape),
+        shape: Arc::clone(&shape),
+        source: shape,
         standing: Standing::default(),
         kept: BTreeSet::new(),
         recorded_sign_state: None,

@@ -82,7 +82,7 @@ async fn look_after(options: &RunOptions) -> Result<End, Failure> {
     })?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let shape = options.source.shape(&*disk);
+    let shape = options.source.shape(&*disk, None);
     let shape = shape.map_err(|problem| (problem.state("nothing was started"), ExitCode::Configuration))?;
     let _lock = take_home(&*disk, &shape)?;
     tidy_up(&*disk, &*clock, &shape).map_err(|problem| (problem.state("nothing was started"), ExitCode::Failed))?;

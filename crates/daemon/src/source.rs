@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use ov_chains::NodeShape;
 use ov_sys::Disk;
-use ov_types::{EventKind, Problem};
+use ov_types::{EventKind, Problem, ReleaseName};
 
 /// Whoever starts a daemon: says what the node is, and hears what happens to it.
 pub trait ShapeSource: Debug + Send + Sync {
-    /// The node as it is described now, or what is wrong with the description.
-    fn shape(&self, disk: &dyn Disk) -> Result<NodeShape, Problem>;
+    /// The node as it is described now, or what is wrong with the description. Where a release says how it is launched,
+    /// it is the node as it will be once this one is current, and without one, as it is.
+    fn shape(&self, disk: &dyn Disk, release: Option<&ReleaseName>) -> Result<NodeShape, Problem>;
 
     /// Hears what happens, besides the event log. Must not wait.
     fn hear(&self, _kind: &EventKind) {}
@@ -27,7 +28,14 @@ pub struct ConfigurationFile {
 }
 
 impl ShapeSource for ConfigurationFile {
-    fn shape(&self, disk: &dyn Disk) -> Result<NodeShape, Problem> {
+    fn shape(&self, disk: &dyn Disk, _: Option<&ReleaseName>) -> Result<NodeShape, Problem> {
         ov_chains::load(disk, &self.home, self.file.as_deref()).map_err(|error| error.problem())
+    }
+}
+
+/// A node whose shape is settled: for work on it without a daemon.
+impl ShapeSource for NodeShape {
+    fn shape(&self, _: &dyn Disk, _: Option<&ReleaseName>) -> Result<NodeShape, Problem> {
+        Ok(self.clone())
     }
 }

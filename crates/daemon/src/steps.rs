@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::doctor::{self, Depth, DoctorInput};
 use crate::fetch::Supply;
 use crate::scout::Sighting;
+use crate::source::ShapeSource;
 
 mod commit;
 mod examine;
@@ -44,6 +45,8 @@ pub struct Workshop {
     pub clock: Arc<dyn Clock>,
     /// The node.
     pub shape: Arc<NodeShape>,
+    /// Where that was learned.
+    pub source: Arc<dyn ShapeSource>,
     /// Which releases must stay, and what runs.
     pub standing: Standing,
     /// Snapshots that retention must leave: those of plans that are not over, and, for a plan back from the last
@@ -72,6 +75,8 @@ pub struct Place {
     pub clock: Arc<dyn Clock>,
     /// The node.
     pub shape: Arc<NodeShape>,
+    /// Where that was learned.
+    pub source: Arc<dyn ShapeSource>,
     /// What releases are fetched with.
     pub supply: Supply,
 }
@@ -86,12 +91,13 @@ impl Workshop {
         let is_left = |entry: &&Entry| live().any(|back| entry.facts.previous.as_ref() == Some(&back.plan.release));
         let last = ledger.entries().rev().find(committed).filter(is_left);
         let kept = live().chain(last).filter_map(|entry| entry.facts.snapshot.clone()).collect();
-        let Place { disk, clock, shape, supply } = place;
+        let Place { disk, clock, shape, source, supply } = place;
         let stop_ms_max = stop_ms_max(ledger, &shape);
         Self {
             disk,
             clock,
             shape,
+            source,
             standing: core.standing(except),
             kept,
             recorded_sign_state: recorded_sign_state(node),
@@ -101,6 +107,15 @@ impl Workshop {
             supply,
             abandoned: Cancel::default(),
         }
+    }
+
+    /// The same for the node as it will be once this release is current, which must be in its place.
+    pub(crate) fn as_of(&self, release: &ReleaseName) -> Result<Self, Problem> {
+        if self.shape.layout.launch_file.is_none() {
+            return Ok(self.clone());
+        }
+        let shape = self.source.shape(&*self.disk, Some(release))?;
+        Ok(Self { shape: Arc::new(shape), ..self.clone() })
     }
 
     /// Where releases lie.

@@ -40,8 +40,9 @@ fn adopt_current(disk: &dyn Disk, clock: &dyn Clock, shape: &NodeShape, releases
     let adopted = || -> Option<Result<ov_release::Staged, ov_release::ReleaseError>> {
         let name = ov_release::current(disk, releases).ok()?.release()?;
         let unknown = matches!(ov_release::state(disk, releases, &name), Ok(ov_release::State::Unknown));
-        let program = program_in_release(shape).filter(|_| unknown)?;
-        Some(ov_release::adopt(disk, releases, &name, &program, clock.now().wall_ms))
+        let program = program_in_release(shape);
+        let is_release = unknown && (program.is_some() || releases.launch_file.is_some());
+        is_release.then(|| ov_release::adopt(disk, releases, &name, program.as_deref(), clock.now().wall_ms))
     };
     match adopted() {
         Some(Ok(staged)) => tracing::info!("release {} was put there by hand; it is taken on", staged.provenance.name),

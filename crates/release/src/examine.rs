@@ -96,8 +96,12 @@ pub fn examine_release(disk: &dyn Disk, layout: &Layout, name: &ReleaseName, hos
         Ok(State::Complete(provenance)) => {
             let files = provenance.entries.len();
             let message = format!("complete: {files} entries, {} bytes, tree {}", provenance.size, provenance.tree);
-            let program = layout.directory(name).join(&provenance.program);
             let mut findings = vec![Finding::ok("release.complete", name, message)];
+            if provenance.program.is_empty() {
+                // What is launched lies elsewhere.
+                return findings;
+            }
+            let program = layout.directory(name).join(&provenance.program);
             // Its bytes were read a moment ago.
             let read = Finding::ok("binary.digest", program.display(), "as its provenance says");
             findings.extend(examine_as(disk, &program, host, |_| read.clone()));

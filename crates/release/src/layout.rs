@@ -17,17 +17,19 @@ pub struct Layout {
     pub placed: BTreeMap<ReleaseName, PathBuf>,
     /// Whether `current` is written with the whole path.
     pub absolute_link: bool,
+    /// A file that each release has, if the family has such: a folder without it is none.
+    pub launch_file: Option<String>,
 }
 
 impl Layout {
+    /// All releases in one folder.
+    pub fn new(releases: PathBuf, current: PathBuf) -> Self {
+        Self { releases, current, placed: BTreeMap::new(), absolute_link: false, launch_file: None }
+    }
+
     /// Our own convention: `<home>/releases/<name>/` and `<home>/current`.
     pub fn of_home(home: &Path) -> Self {
-        Self {
-            releases: home.join("releases"),
-            current: home.join("current"),
-            placed: BTreeMap::new(),
-            absolute_link: false,
-        }
+        Self::new(home.join("releases"), home.join("current"))
     }
 
     /// The directory of a release.

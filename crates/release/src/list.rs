@@ -97,7 +97,11 @@ fn names(disk: &dyn Disk, layout: &Layout) -> Result<BTreeSet<ReleaseName>, Rele
         // A release that has lost its directory shows as damaged rather than not at all.
         let name = entry.strip_suffix(".release.json").unwrap_or(&entry);
         let is_directory = disk.facts(&path).at("look at", &path)?.is_some_and(|facts| facts.kind == Kind::Directory);
-        if is_directory || name != entry {
+        let is_release = match &layout.launch_file {
+            Some(file) if is_directory => durable::exists(disk, &path.join(file)).at("look at", &path)?,
+            _ => is_directory,
+        };
+        if is_release || name != entry {
             names.extend(layout.names(&layout.releases.join(name)));
         }
     }

@@ -45,7 +45,7 @@ pub struct Provenance {
     format: Format,
     /// The release.
     pub name: ReleaseName,
-    /// The program to run, relative to the release's directory.
+    /// The program to run, relative to the release's directory; empty when it lies elsewhere.
     pub program: String,
     /// Where it came from, for people.
     pub source: String,
@@ -125,7 +125,8 @@ pub fn parse(bytes: &[u8]) -> Result<Provenance, InvalidProvenance> {
         return Err(InvalidProvenance::Format { found: header.format.major });
     }
     let provenance: Provenance = from_json(bytes)?;
-    let paths = provenance.entries.iter().map(Entry::path).chain([provenance.program.as_str()]);
+    let program = Some(provenance.program.as_str()).filter(|program| !program.is_empty());
+    let paths = provenance.entries.iter().map(Entry::path).chain(program);
     for path in paths {
         if !tree::is_inside(Path::new(path)) {
             return Err(InvalidProvenance::Content { what: path.to_owned(), why: "it leads out of the release" });

@@ -130,15 +130,17 @@ pub(crate) fn is_hollow(disk: &dyn Disk, directory: &Path) -> Result<bool, Relea
 }
 
 /// Accepts a directory that somebody put into its final place as a release: reads and syncs it, makes the
-/// program executable, and writes its provenance.
+/// program executable, if it has one of its own, and writes its provenance.
 pub fn adopt(
     disk: &dyn Disk,
     layout: &Layout,
     name: &ReleaseName,
-    program: &str,
+    program: Option<&str>,
     now_ms: i64,
 ) -> Result<Staged, ReleaseError> {
     let directory = layout.directory(name);
+    let lacks =
+        layout.launch_file.as_ref().filter(|file| !durable::exists(disk, &directory.join(file)).unwrap_or(true));
     match settle(disk, layout, name)? {
         State::Complete(provenance) => {
             sync_parent(disk, &directory)?;
@@ -150,10 +152,14 @@ pub fn adopt(
         }
         State::Unknown | State::Damaged(_) => {}
     }
+    if let Some(file) = lacks {
+        return Err(ReleaseError::Incomplete { name: name.clone(), state: format!("a folder without {file}") });
+    }
     let mut planned = tree::walk(disk, &directory)?;
-    let mode = make_program_executable(&mut planned, program, &directory)?;
-    let path = directory.join(program);
-    if let Some(mode) = mode {
+    if let Some(program) = program
+        && let Some(mode) = make_program_executable(&mut planned, program, &directory)?
+    {
+        let path = directory.join(program);
         disk.set_mode(&path, mode).at("make executable", &path)?;
     }
     for plan in &planned {
@@ -161,13 +167,15 @@ pub fn adopt(
             disk.sync_file(&plan.from).at("sync", &plan.from)?;
         }
     }
-    let entries = tree::transfer(disk, &planned, None)?;
+    let mut entries = tree::transfer(disk, &planned, None)?;
     tree::sync_directories(disk, &directory, &entries)?;
+    // How it is launched is its operator's to change.
+    entries.retain(|entry| layout.launch_file.as_deref() != Some(entry.path()));
     // Whoever made the directory may also have made those above it, a moment ago.
     let parent = directory.parent().unwrap_or(Path::new("/"));
     durable::make_directories(disk, parent, 0o755).at("sync", parent)?;
     let source = adopted_source(&directory);
-    let provenance = Provenance::new(name.clone(), program.to_owned(), source, now_ms, entries);
+    let provenance = Provenance::new(name.clone(), program.unwrap_or_default().to_owned(), source, now_ms, entries);
     write_pending(disk, layout, &provenance)?;
     commit(disk, &layout.pending(name), &layout.provenance(name))?;
     Ok(Staged { provenance, changed: true })

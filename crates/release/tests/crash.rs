@@ -147,7 +147,7 @@ fn a_directory_put_there_by_hand_is_adopted_wholly_or_stays_unknown() {
     disk.rename(Path::new("/source/v1"), Path::new("/home/releases/v1")).unwrap();
     disk.set_mode(Path::new("/home/releases/v1/bin/node"), 0o644).unwrap();
     disk.sync_file_system(Path::new("/")).unwrap();
-    let act = |disk: &SimDisk| adopt(disk, &layout(), &name("v1"), "bin/node", 7).map(drop);
+    let act = |disk: &SimDisk| adopt(disk, &layout(), &name("v1"), Some("bin/node"), 7).map(drop);
     let check = |disk: &SimDisk| {
         complete_means_whole(disk);
         assert!(disk.facts(Path::new("/home/releases/v1/notes")).unwrap().is_some());
@@ -168,7 +168,7 @@ fn what_is_adopted_is_durable_though_nobody_synced_it() {
     }
     let mut writer = disk.create(Path::new("/home/releases/v1/node"), 0o755).unwrap();
     writer.write_all(&[7; 2000]).unwrap();
-    adopt(&disk, &layout(), &name("v1"), "node", 7).unwrap();
+    adopt(&disk, &layout(), &name("v1"), Some("node"), 7).unwrap();
     for seed in 0..20 {
         let disk = disk.fork();
         disk.crash(seed);

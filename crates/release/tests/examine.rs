@@ -1,7 +1,6 @@
 //! What the doctor says of programs: this test's own program, as it is and with single facts of it falsified.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ov_release::{
@@ -247,8 +246,7 @@ fn a_loader_in_another_release_is_told() {
     let disk = SimDisk::new(1);
     disk.make_directory(Path::new("/r"), 0o755).unwrap();
     disk.plant(Path::new("/program"), &falsified(&interpreter, &other), 0o755).unwrap();
-    let layout =
-        Layout { releases: "/r".into(), current: "/current".into(), placed: BTreeMap::new(), absolute_link: false };
+    let layout = Layout::new("/r".into(), "/current".into());
     for (name, expected) in [("v1", false), ("v2", true)] {
         let name = ReleaseName::new(name).unwrap();
         let source = Source::File("/program".into());

@@ -151,9 +151,33 @@ fn what_people_put_there_is_neither_replaced_nor_run_before_it_is_adopted() {
     assert!(matches!(stage(&disk, &layout(), &file("v1")), Err(ReleaseError::Foreign { .. })));
     assert!(matches!(switch(&disk, &layout(), &name("v1")), Err(ReleaseError::Incomplete { .. })));
     assert!(!withdraw(&disk, &layout(), &name("v1")).unwrap());
-    assert!(adopt(&disk, &layout(), &name("v1"), "node", 5).unwrap().changed);
-    assert!(!adopt(&disk, &layout(), &name("v1"), "node", 6).unwrap().changed);
+    assert!(adopt(&disk, &layout(), &name("v1"), Some("node"), 5).unwrap().changed);
+    assert!(!adopt(&disk, &layout(), &name("v1"), Some("node"), 6).unwrap().changed);
     switch(&disk, &layout(), &name("v1")).unwrap();
+}
+
+#[test]
+fn where_each_release_says_how_it_is_launched_a_folder_that_does_not_is_none() {
+    let disk = disk();
+    let layout = Layout { launch_file: Some("run.toml".to_owned()), ..Layout::new("/home".into(), "/current".into()) };
+    for folder in ["/home/v1", "/home/v2", "/home/data"] {
+        disk.make_directory(Path::new(folder), 0o755).unwrap();
+        disk.plant(&Path::new(folder).join("node"), PROGRAM, 0o755).unwrap();
+    }
+    disk.plant(Path::new("/home/v1/run.toml"), b"a", 0o600).unwrap();
+    let listed = || list(&disk, &layout).unwrap().into_iter().map(|listed| listed.name).collect::<Vec<_>>();
+    assert_eq!(listed(), [name("v1")]);
+    assert!(matches!(
+        adopt(&disk, &layout, &name("data"), Some("node"), 5),
+        Err(ReleaseError::Incomplete { state, .. }) if state.contains("run.toml")
+    ));
+    // What it launches may lie elsewhere.
+    assert!(adopt(&disk, &layout, &name("v1"), None, 5).unwrap().changed);
+    ov_sys::durable::replace(&disk, Path::new("/home/v1/run.toml"), b"another", 0o600).unwrap();
+    assert!(verify(&disk, &layout, &name("v1")).unwrap().complete().is_some(), "it is the operator's to change");
+    disk.plant(Path::new("/home/v2/run.toml"), b"a", 0o600).unwrap();
+    assert_eq!(listed(), [name("v1"), name("v2")]);
+    switch(&disk, &layout, &name("v1")).unwrap();
 }
 
 #[test]

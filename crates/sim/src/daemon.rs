@@ -291,7 +291,7 @@ impl World {
     fn begin_step(&mut self, call: StepCall) {
         let (disk, clock) = (Arc::new(self.home.disk.clone()), Arc::new(self.home.clock.clone()));
         let (shape, supply) = (Arc::clone(&self.home.shape), Supply::of(&self.home.shape.fetch));
-        let place = Place { disk, clock, shape, supply };
+        let place = Place { disk, clock, source: Arc::clone(&shape) as _, shape, supply };
         let within_ms = if self.random.chance(1, 8) { 5_000 } else { 100 };
         let wait_ms = 1 + self.random.below(within_ms);
         let Some(daemon) = &mut self.daemon else { return };

@@ -47,7 +47,7 @@ impl Daemon {
     fn shop(&self, call: &StepCall) -> Workshop {
         let (disk, clock) = (Arc::new(self.home.disk.clone()), Arc::new(self.home.clock.clone()));
         let (shape, supply) = (Arc::clone(&self.home.shape), Supply::of(&self.home.shape.fetch));
-        let place = Place { disk, clock, shape, supply };
+        let place = Place { disk, clock, source: Arc::clone(&shape) as _, shape, supply };
         Workshop::of(&self.core, place, Some(call.plan.id))
     }
 

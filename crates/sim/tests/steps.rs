@@ -65,6 +65,7 @@ fn run(home: &Home, step: Step, direction: Direction, facts: &StepFacts) -> Resu
         disk: Arc::new(home.disk.clone()),
         clock: Arc::new(home.clock.clone()),
         shape: Arc::clone(&home.shape),
+        source: Arc::clone(&home.shape) as _,
         standing: Standing::default(),
         kept: std::collections::BTreeSet::new(),
         recorded_sign_state: Some(SignState { height: 7, round: 0, step: 3 }),

@@ -78,7 +78,7 @@ impl Home {
         let layout = Layout::of_home(folder.path());
         for name in ["v1", "v2"] {
             write(&format!("releases/{name}/bin/node"), 0o755, "#!/bin/sh\necho version: v2.0.1 >&2\n");
-            ov_release::adopt(&RealDisk, &layout, &release(name), "bin/node", 0).unwrap();
+            ov_release::adopt(&RealDisk, &layout, &release(name), Some("bin/node"), 0).unwrap();
         }
         ov_release::switch(&RealDisk, &layout, &release("v1")).unwrap();
         let mut shape = ov_chains::load(&RealDisk, folder.path(), None).unwrap();

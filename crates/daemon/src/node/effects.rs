@@ -103,6 +103,7 @@ impl Keeper {
     /// What steps, and work on the data, work with.
     pub(super) fn workshop(&self, except: Option<PlanId>) -> Workshop {
         let (disk, clock, shape) = (Arc::clone(&self.disk), Arc::clone(&self.clock), Arc::clone(&self.shape));
+        let source = Arc::clone(&self.source);
         let (messages, events, time) = (self.messages.clone(), Arc::clone(&self.handle.events), Arc::clone(&clock));
         let tell = Tell::to(move |kind| {
             if kind.is_droppable() {
@@ -113,7 +114,7 @@ impl Keeper {
             }
         });
         let supply = Supply { tell, ..Supply::of(&shape.fetch) };
-        Workshop::of(&self.core, Place { disk, clock, shape, supply }, except)
+        Workshop::of(&self.core, Place { disk, clock, shape, source, supply }, except)
     }
 
     fn run_step(&mut self, call: StepCall) {

@@ -385,7 +385,7 @@ impl Keeper {
 
     /// Reads the configuration again: all of it holds, or none.
     pub(super) fn reload(&mut self) -> Result<Answer<ReloadReport>, CoreError> {
-        let shape = match self.source.shape(&*self.disk) {
+        let shape = match self.source.shape(&*self.disk, None) {
             Ok(shape) => shape,
             Err(problem) => {
                 let state = "the earlier configuration stays in force; nothing was changed, but a restart would fail";

@@ -31,6 +31,9 @@ impl Work for Examine {
 /// Has the doctor look, and fails on errors.
 pub(super) fn judge(shop: &Workshop, call: &StepCall, depth: Depth, code: &str) -> Result<StepFacts, Problem> {
     super::stage::take_again(shop, call)?;
+    let shop = &shop
+        .as_of(&call.plan.release)
+        .map_err(|problem| Problem { code: code.to_owned(), ..problem }.state(state_at(call)))?;
     let findings = shop.examine(Some(&call.plan), None, depth);
     let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
     if errors.is_empty() {

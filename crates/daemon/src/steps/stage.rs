@@ -138,8 +138,14 @@ fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     if is_damaged && !is_theirs(shop, release).map_err(|error| problem(call, &error))? {
         return Stage.verify(shop, call).map(|()| StepFacts::default());
     }
-    let Some(program) = shop.program_in_release() else { return Err(missing()) };
-    match ov_release::adopt(&*shop.disk, &shop.layout(), release, &program, shop.clock.now().wall_ms) {
+    let program = match ov_release::state(&*shop.disk, &shop.layout(), release) {
+        Ok(State::Missing) => return Err(missing()),
+        _ => shop.as_of(release).map_err(|problem| Problem { state: state_at(call), ..problem })?.program_in_release(),
+    };
+    if program.is_none() && shop.shape.layout.launch_file.is_none() {
+        return Err(missing());
+    }
+    match ov_release::adopt(&*shop.disk, &shop.layout(), release, program.as_deref(), shop.clock.now().wall_ms) {
         Ok(_) if is_damaged => {
             tracing::warn!("release {release} was replaced by hand since it was prepared; it is taken as it is now");
             Ok(StepFacts::noted("taken once more: it was replaced by hand"))

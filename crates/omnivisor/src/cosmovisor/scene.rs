@@ -42,12 +42,7 @@ impl Scene {
 /// Where the releases of these settings lie.
 pub(super) fn layout(settings: &Settings) -> Layout {
     let genesis = ReleaseName::new(cosmos::GENESIS).ok().map(|genesis| (genesis, settings.genesis()));
-    Layout {
-        releases: settings.upgrades(),
-        current: settings.current(),
-        placed: genesis.into_iter().collect(),
-        absolute_link: false,
-    }
+    Layout { placed: genesis.into_iter().collect(), ..Layout::new(settings.upgrades(), settings.current()) }
 }
 
 /// The release that `current` names. If there is no such link: the upgrade that was carried out last, else the first

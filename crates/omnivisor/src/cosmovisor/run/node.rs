@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ov_chains::{NodeShape, cosmos};
 use ov_daemon::{Ended, RunOptions, ShapeSource};
 use ov_sys::Disk;
-use ov_types::{EventKind, Problem};
+use ov_types::{EventKind, Problem, ReleaseName};
 
 use super::super::complaint::Complaint;
 use super::super::scene::{self, environment};
@@ -21,7 +21,7 @@ struct DropIn {
 }
 
 impl ShapeSource for DropIn {
-    fn shape(&self, disk: &dyn Disk) -> Result<NodeShape, Problem> {
+    fn shape(&self, disk: &dyn Disk, _: Option<&ReleaseName>) -> Result<NodeShape, Problem> {
         let (settings, extras) = cosmos::load(disk, self.config.as_deref(), &environment).map_err(|wrong| {
             let problem = Problem::permanent("OV-CSM-001", "read the settings of the drop-in");
             wrong.problems.iter().fold(problem, |problem, wrong| problem.cause(wrong.clone()))
