@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use ov_chains::shape::FetchShape;
 use ov_release::fetch::{
-    Address, Checksum, Credentials, DownloadError, Fetch, FetchError, FetchRequest, HttpTransport, InvalidAddress,
-    InvalidPlanInfo, Phase, PlanInfo, Progress, Transport, World, own_platform, read_plan_info,
+    Address, CatalogError, Checksum, Credentials, DownloadError, Fetch, FetchError, FetchRequest, HttpTransport,
+    InvalidAddress, InvalidPlanInfo, Phase, PlanInfo, Progress, Transport, World, own_platform, read_plan_info,
 };
 use ov_release::{Digest, Staged, State};
 use ov_sys::Random;
@@ -189,6 +189,7 @@ fn request(shop: &Workshop, wanted: Wanted<'_>) -> Result<FetchRequest, Problem>
     Ok(FetchRequest {
         name: name.clone(),
         program,
+        inside: None,
         addresses: std::iter::once(address).chain(mirrored).collect(),
         checksum,
         sha256,
@@ -225,6 +226,10 @@ fn of_fetch(name: &ReleaseName, summary: &str, error: &FetchError) -> Problem {
             "put the release into its place: `omnivisor upgrade prepare {name} --from <file, directory or address>`"
         )
     };
+    if error.until_ms().is_some() {
+        let hint = "it is asked again then; with a token, more may be asked";
+        return Problem::transient("OV-FET-011", summary).because(error).hint(hint);
+    }
     let (code, hint) = match error {
         FetchError::Release(error) | FetchError::Download { source: DownloadError::Disk(error), .. } => {
             return of_release(summary, error);
@@ -253,7 +258,15 @@ fn of_fetch(name: &ReleaseName, summary: &str, error: &FetchError) -> Problem {
         FetchError::Download { source: DownloadError::Large { .. }, .. } => {
             ("OV-FET-006", format!("if it has to be so large, allow it with `fetch.download-max`; or {}", by_hand()))
         }
+        FetchError::Catalog(CatalogError::NotPublished { .. } | CatalogError::NoFile { .. }) => {
+            ("OV-FET-010", format!("it is looked for again by itself; if it is published nowhere, {}", by_hand()))
+        }
+        FetchError::Catalog(CatalogError::NoRepository { .. }) => {
+            ("OV-FET-001", "correct the name of the repository, or the token with which it is asked".to_owned())
+        }
+        FetchError::Catalog(CatalogError::Untrue { .. }) => ("OV-FET-004", by_hand()),
         FetchError::Reference { .. }
+        | FetchError::Catalog(_)
         | FetchError::List { .. }
         | FetchError::NoSignature { .. }
         | FetchError::Download { .. }

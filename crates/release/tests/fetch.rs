@@ -3,6 +3,7 @@
 mod fetch {
     mod archives;
     mod bench;
+    mod by_name;
     mod crash;
     mod hostile;
     mod interrupted;

@@ -58,6 +58,7 @@ fn what_is_written_now_is_what_1_1_wrote() {
     let request = FetchRequest {
         name: ReleaseName::new("v1.2.3").unwrap(),
         program: "bin/node".to_owned(),
+        inside: None,
         addresses: vec![Address::parse("/source/node?checksum=md5:a9c449d4fa44e9e5a41c574ae55ce4d9").unwrap()],
         checksum: None,
         sha256: None,

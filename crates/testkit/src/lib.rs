@@ -12,6 +12,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod github;
 mod mount;
 mod node;
 mod plan_service;
@@ -19,6 +20,7 @@ mod processes;
 mod server;
 mod terminal;
 
+pub use github::{Asset, GitHubServer, Trouble};
 pub use mount::Mount;
 pub use node::{DaemonExit, TestNode};
 pub use plan_service::{PlanService, Says};

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::checksum::{Clause, InvalidChecksum};
+use super::checksum::{Checksum, Clause, InvalidChecksum};
 use super::kind::Kind;
+use crate::digest::Digest;
 
 /// The longest address that is read.
 const LEN_MAX: usize = 8 * 1024;
@@ -34,6 +35,21 @@ pub(super) enum Place {
     Google(Url),
     /// A file or directory of this machine.
     Local(PathBuf),
+    /// A file of a release at GitHub.
+    Asset(Box<Asset>),
+}
+
+/// A file of a release at GitHub: asked for by a number, and called something else.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Asset {
+    /// Where it is asked for.
+    pub(super) url: Url,
+    /// What it is called.
+    pub(super) name: String,
+    /// Where people find it.
+    pub(super) shown: Url,
+    /// The files that belong to it, by their names: signatures.
+    pub(super) beside: Vec<Asset>,
 }
 
 /// What `?archive=` says.
@@ -45,6 +61,8 @@ enum Archive {
     No,
     /// It is one of this kind, whatever its name.
     Is(Kind),
+    /// Nothing that counts: its first bytes tell.
+    ByContents,
 }
 
 /// Why a text is not an address that something can be fetched from.
@@ -142,6 +160,12 @@ impl Address {
         Self { place, checksum: None, archive: Archive::ByName, subdirectory: None }
     }
 
+    /// A file of a release at GitHub, with what is said there that its bytes come to.
+    pub(super) fn of_asset(asset: Asset, checksum: Option<Checksum>) -> Self {
+        let (place, checksum) = (Place::Asset(Box::new(asset)), checksum.map(Clause::Value));
+        Self { place, checksum, archive: Archive::ByContents, subdirectory: None }
+    }
+
     /// The same file, with all that is said about it, in the folder `base` of somebody who keeps copies.
     pub fn on_mirror(&self, base: &str) -> Result<Self, InvalidAddress> {
         let mut mirror = Self::parse(base)?;
@@ -153,6 +177,8 @@ impl Address {
                 let form = |()| InvalidAddress::Form { shown: shown_text(base), why };
                 url.path_segments_mut().map_err(form)?.pop_if_empty().push(&name);
             }
+            // No text is read as one.
+            Place::Asset(_) => {}
         }
         let Self { checksum, archive, subdirectory, .. } = self.clone();
         Ok(Self { checksum, archive, subdirectory, ..mirror })
@@ -195,7 +221,7 @@ impl Address {
     pub fn local_path(&self) -> Option<&Path> {
         match &self.place {
             Place::Local(path) => Some(path),
-            Place::Web(_) | Place::Amazon(_) | Place::Google(_) => None,
+            Place::Web(_) | Place::Amazon(_) | Place::Google(_) | Place::Asset(_) => None,
         }
     }
 
@@ -204,8 +230,13 @@ impl Address {
         match self.archive {
             Archive::No => None,
             Archive::Is(kind) => Some(kind),
-            Archive::ByName => Kind::by_name(&self.file_name()),
+            Archive::ByName | Archive::ByContents => Kind::by_name(&self.file_name()),
         }
+    }
+
+    /// Whether not what is said about it but its contents tell which kind it is.
+    pub(super) fn is_by_contents(&self) -> bool {
+        self.archive == Archive::ByContents
     }
 
     /// Which directory of the archive is meant, by go-getter's `//`.
@@ -223,11 +254,22 @@ impl Address {
         match &self.place {
             Place::Web(url) | Place::Amazon(url) | Place::Google(url) => decoded(url.path()),
             Place::Local(path) => path.to_string_lossy().into_owned(),
+            Place::Asset(asset) => asset.name.clone(),
         }
     }
 
-    /// The same place with something appended to the name there: where signatures lie.
-    pub(super) fn beside(&self, suffix: &str) -> Self {
+    /// What tells it from others in a note, which must not hold its secrets.
+    pub(super) fn identity(&self) -> Digest {
+        let asked = match &self.place {
+            Place::Asset(asset) => asset.url.as_str(),
+            Place::Web(_) | Place::Amazon(_) | Place::Google(_) | Place::Local(_) => "",
+        };
+        Digest::of(format!("{self}{asked}").as_bytes())
+    }
+
+    /// The same place with something appended to the name there, where signatures lie; `None` where it is known that
+    /// nothing does.
+    pub(super) fn beside(&self, suffix: &str) -> Option<Self> {
         let place = match &self.place {
             Place::Web(url) => Place::Web(with_suffix(url, suffix)),
             Place::Amazon(url) => Place::Amazon(with_suffix(url, suffix)),
@@ -237,8 +279,12 @@ impl Address {
                 path.push(suffix);
                 Place::Local(path.into())
             }
+            Place::Asset(asset) => {
+                let name = format!("{}{suffix}", asset.name);
+                Place::Asset(Box::new(asset.beside.iter().find(|found| found.name == name)?.clone()))
+            }
         };
-        Self { place, checksum: None, archive: Archive::No, subdirectory: None }
+        Some(Self { place, checksum: None, archive: Archive::No, subdirectory: None })
     }
 }
 
@@ -377,17 +423,18 @@ fn shown_text(text: &str) -> String {
     if scheme.is_empty() { format!("`{shown}`") } else { format!("`{scheme}://{shown}`") }
 }
 
+/// A URL without its user and its query.
+pub(super) fn shown_url(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Local(path) => write!(f, "{}", path.display())?,
-            Place::Web(url) | Place::Amazon(url) | Place::Google(url) => {
-                write!(f, "{}://{}", url.scheme(), url.host_str().unwrap_or_default())?;
-                if let Some(port) = url.port() {
-                    write!(f, ":{port}")?;
-                }
-                f.write_str(url.path())?;
-            }
+            Place::Web(url) | Place::Amazon(url) | Place::Google(url) => f.write_str(&shown_url(url))?,
+            Place::Asset(asset) => f.write_str(&shown_url(&asset.shown))?,
         }
         if let Some(inside) = &self.subdirectory {
             write!(f, "//{inside}")?;
@@ -409,6 +456,7 @@ impl fmt::Debug for Place {
             Place::Amazon(_) => "Amazon",
             Place::Google(_) => "Google",
             Place::Local(_) => "Local",
+            Place::Asset(_) => "Asset",
         };
         f.write_str(name)
     }

@@ -12,6 +12,47 @@ pub fn find_checksum(list: &str, names: &[String]) -> Option<Checksum> {
     list.lines().filter_map(parse_line).find(|(_, name)| name.is_none_or(|name| is_one_of(name, names))).map(|it| it.0)
 }
 
+/// A file of a release that says what another comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct List<'n> {
+    /// What it is called.
+    pub(super) name: &'n str,
+    /// Whether it is about the one file alone, and then need not name it.
+    pub(super) is_of_one: bool,
+}
+
+impl List<'_> {
+    /// What it says of a file.
+    pub(super) fn find(&self, text: &str, file: &str) -> Option<Checksum> {
+        let is_for = |name: Option<&str>| name.map_or(self.is_of_one, |name| is_one_of(name, &[file.to_owned()]));
+        text.lines().filter_map(parse_line).find(|(_, name)| is_for(*name)).map(|it| it.0)
+    }
+}
+
+/// Which files of a release may say what one of them comes to, by what publishers call such files: the best first.
+pub(super) fn lists_for<'n>(file: &str, names: &[&'n str]) -> Vec<List<'n>> {
+    const OF_ONE: [&str; 6] = ["sha256", "sha256sum", "sha256.txt", "sha512", "sha512sum", "sha512.txt"];
+    const OF_ALL: [&str; 8] =
+        ["sha256sums", "sha256sum", "sha256", "shasums256", "checksums", "checksum", "sha512sums", "sha512sum"];
+    let behind = |name: &'n str| name.strip_prefix(file).and_then(|rest| rest.strip_prefix('.'));
+    let of_one = OF_ONE.iter().filter_map(|end| names.iter().find(|name| behind(name) == Some(end)));
+    let of_one = of_one.map(|name| List { name, is_of_one: true });
+    // What begins with the name of another file is about that one.
+    let is_of_another = |name: &str| {
+        let others = names.iter().filter(|other| **other != name);
+        others.filter_map(|other| name.strip_prefix(*other)).any(|rest| rest.starts_with('.'))
+    };
+    let rank = |name: &str| {
+        let lower = name.to_lowercase();
+        let stem = lower.strip_suffix(".txt").unwrap_or(&lower);
+        OF_ALL.iter().position(|end| stem.ends_with(end))
+    };
+    let mut of_all: Vec<_> = names.iter().filter_map(|name| Some((rank(name)?, *name))).collect();
+    of_all.retain(|(_, name)| !is_of_another(name));
+    of_all.sort_unstable();
+    of_one.chain(of_all.into_iter().map(|(_, name)| List { name, is_of_one: false })).collect()
+}
+
 fn parse_line(line: &str) -> Option<(Checksum, Option<&str>)> {
     let parts: Vec<&str> = line.split_whitespace().collect();
     match parts[..] {

@@ -7,7 +7,7 @@ use ov_sys::disk::Kind as FileKind;
 use super::address::Address;
 use super::archive::Shape;
 use super::error::FetchError;
-use super::layout_rules::{Candidate, place};
+use super::layout_rules::{Candidate, Wanted, place};
 use super::release::Fetch;
 use crate::stage::{self, Source, StageRequest, Staged};
 use crate::tree::{self, Planned, PlannedKind};
@@ -32,7 +32,8 @@ impl Fetch<'_, '_> {
         let shapes: Vec<Shape> = planned.iter().map(shape_of).collect();
         let candidates: Vec<_> =
             planned.iter().zip(&shapes).map(|(plan, shape)| Candidate { path: &plan.path, shape }).collect();
-        let placement = place(&candidates, false, None, &request.program, &address.to_string())?;
+        let wanted = Wanted { program: &request.program, inside: request.inside.as_deref() };
+        let placement = place(&candidates, false, None, wanted, &address.to_string())?;
         for (plan, path) in planned.iter_mut().zip(placement.paths) {
             plan.path = path.unwrap_or_default();
         }

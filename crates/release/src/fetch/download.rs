@@ -13,12 +13,11 @@ use ov_types::{ReleaseName, Span};
 
 use super::address::Address;
 use super::checksum::Algorithm;
-use super::object_store::{self, Credentials};
+use super::object_store::{self, Credentials, Prepared};
 use super::partial::{Partial, Validator, Whole};
 use super::progress::{Phase, Reporter};
 use super::transport::{Answer, Ask, Cancel, Transport, TransportError};
 use super::tries::{Patience, Tries};
-use crate::digest::Digest;
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
 
@@ -37,6 +36,12 @@ pub enum DownloadError {
     Status {
         /// What it said.
         status: u16,
+    },
+    /// The server was asked more than it answers in so short a time.
+    #[error("get it: the server answers no more questions of ours before {}", ov_types::utc(*until_ms))]
+    Limited {
+        /// When it will, in milliseconds since 1970 in UTC.
+        until_ms: i64,
     },
     /// The server sends parts that do not fit together.
     #[error("get the rest of it: the server answers with {found}")]
@@ -74,6 +79,9 @@ pub enum DownloadError {
         /// Bytes free.
         have: u64,
     },
+    /// It is known not to be there.
+    #[error("get it: it is not among the files of the release")]
+    Absent,
     /// What is there is not a file.
     #[error("copy it: {why}")]
     NotAFile {
@@ -100,7 +108,7 @@ impl DownloadError {
 impl DownloadError {
     /// Whether trying again may help, some day, without a person.
     pub(super) fn may_pass_later(&self) -> bool {
-        let passes = matches!(self, Self::Late { .. } | Self::Room { .. } | Self::Disk(_));
+        let passes = matches!(self, Self::Late { .. } | Self::Room { .. } | Self::Disk(_) | Self::Limited { .. });
         self.may_pass() || passes || matches!(self, Self::Transport(TransportError::Cancelled))
     }
 }
@@ -145,6 +153,15 @@ impl<E: Into<DownloadError>> From<E> for Broken {
     }
 }
 
+/// How a short answer is asked for.
+pub(super) type AskFor<'f> = &'f dyn Fn(&Line<'_>) -> Result<Answer, DownloadError>;
+
+/// A short answer, whole.
+pub(super) struct Short {
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) bytes: Vec<u8>,
+}
+
 impl<'a> Line<'a> {
     /// Brings the bytes of an address into the side directory of a release. True if all of them came in one piece.
     pub(super) fn fetch(
@@ -154,7 +171,7 @@ impl<'a> Line<'a> {
         address: &Address,
         wanted: Option<Algorithm>,
     ) -> Result<(Whole, bool), DownloadError> {
-        let of = identity(address);
+        let of = address.identity();
         let partial = Partial::open(self.disk, layout, name, of, wanted)?;
         if let Some(path) = address.local_path() {
             return Ok((self.copy(path, partial)?, true));
@@ -218,19 +235,24 @@ impl Line<'_> {
         if let Some(path) = address.local_path() {
             return Ok(self.disk.read(path, len_max).at("read", path)?);
         }
+        self.short(len_max, &|line| line.ask(address, Vec::new())).map(|short| short.bytes)
+    }
+
+    /// Brings a short answer, asking again while that may help.
+    pub(super) fn short(&mut self, len_max: u64, ask: AskFor<'_>) -> Result<Short, DownloadError> {
         let mut tries = Tries::new(self.patience, self.clock);
         loop {
-            match self.try_text(address, len_max) {
-                Ok(text) => return Ok(text),
+            match self.try_short(len_max, ask) {
+                Ok(short) => return Ok(short),
                 Err(broken) => self.rest(&mut tries, false, broken)?,
             }
         }
     }
 
-    fn try_text(&self, address: &Address, len_max: u64) -> Result<Vec<u8>, Broken> {
-        let mut answer = self.ask(address, Vec::new())?;
+    fn try_short(&self, len_max: u64, ask: AskFor<'_>) -> Result<Short, Broken> {
+        let mut answer = ask(self)?;
         if answer.status != 200 {
-            return Err(refusal(&answer));
+            return Err(self.refusal(&answer));
         }
         let mut text = Vec::new();
         while let Some(bytes) = answer.body.next(self.cancel)? {
@@ -240,7 +262,7 @@ impl Line<'_> {
             }
             text.extend_from_slice(&bytes);
         }
-        Ok(text)
+        Ok(Short { headers: answer.headers, bytes: text })
     }
 
     fn ask(&self, address: &Address, headers: Vec<(&'static str, String)>) -> Result<Answer, DownloadError> {
@@ -249,7 +271,35 @@ impl Line<'_> {
             return Err(DownloadError::NotAFile { why: "it is on this machine" });
         };
         prepared.headers.extend(headers);
+        self.get(&prepared)
+    }
+
+    pub(super) fn get(&self, prepared: &Prepared) -> Result<Answer, DownloadError> {
         Ok(self.transport.get(&Ask { url: prepared.url.as_str(), headers: &prepared.headers }, self.cancel)?)
+    }
+
+    /// An answer that brings nothing.
+    fn refusal(&self, answer: &Answer) -> Broken {
+        let number = |name: &str| answer.header(name).and_then(|text| text.trim().parse::<u64>().ok());
+        let pause = number("retry-after").map(Span::from_seconds);
+        match self.limited_until(answer.status, pause, &number) {
+            Some(until_ms) => DownloadError::Limited { until_ms }.into(),
+            None => Broken { error: DownloadError::Status { status: answer.status }, pause },
+        }
+    }
+
+    /// Until when there is no use in asking again, if the server says that it was asked too much.
+    fn limited_until(&self, status: u16, pause: Option<Span>, number: &dyn Fn(&str) -> Option<u64>) -> Option<i64> {
+        if !matches!(status, 403 | 429) {
+            return None;
+        }
+        match pause {
+            // So short that it is waited for.
+            Some(pause) if status == 429 && pause.ms() <= self.patience.pause_max.ms() => None,
+            Some(pause) => Some(self.clock.now().wall_ms.saturating_add_unsigned(pause.ms())),
+            None if number("x-ratelimit-remaining") != Some(0) => None,
+            None => i64::try_from(number("x-ratelimit-reset")?.saturating_mul(1_000)).ok(),
+        }
     }
 
     /// Refuses what is too large, and what the disk has no room for.
@@ -292,7 +342,7 @@ impl Download<'_, '_> {
             200 => self.accept_whole(&answer)?,
             206 if self.partial.written() > 0 => self.accept_part(&answer)?,
             206 | 416 => return Err(self.misfit(format!("status {}", answer.status))?.into()),
-            _ => return Err(refusal(&answer)),
+            _ => return Err(self.line.refusal(&answer)),
         }
         self.read(answer)
     }
@@ -370,17 +420,6 @@ impl Download<'_, '_> {
             _ => Ok(()),
         }
     }
-}
-
-/// An answer that brings nothing.
-fn refusal(answer: &Answer) -> Broken {
-    let seconds = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
-    Broken { error: DownloadError::Status { status: answer.status }, pause: seconds.map(Span::from_seconds) }
-}
-
-/// What an address is in a note, which must not hold its secrets.
-fn identity(address: &Address) -> Digest {
-    Digest::of(address.to_string().as_bytes())
 }
 
 /// By what the server tells versions apart: a strong tag, or else the time of the last change.

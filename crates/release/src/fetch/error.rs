@@ -7,6 +7,7 @@ use ov_types::{Lasting, ReleaseName};
 
 use super::address::InvalidAddress;
 use super::archive::ArchiveError;
+use super::catalog::CatalogError;
 use super::download::DownloadError;
 use super::layout_rules::Misplaced;
 use super::plan_info::InvalidPlanInfo;
@@ -99,6 +100,9 @@ pub enum FetchError {
     /// What came is not a release.
     #[error(transparent)]
     Misplaced(#[from] Misplaced),
+    /// No catalog tells where it is.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// Staging failed, or the disk.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -146,6 +150,7 @@ impl FetchError {
                 failures.0.iter().any(|failure| failure.lasting() == Lasting::Transient)
             }
             Self::Archive(error) => matches!(error, ArchiveError::Cancelled | ArchiveError::Disk(_)),
+            Self::Catalog(error) => error.lasting() == Lasting::Transient,
             _ => false,
         };
         if passes { Lasting::Transient } else { Lasting::Permanent }
@@ -157,11 +162,27 @@ impl FetchError {
             Self::Reference { source, .. }
             | Self::List { source, .. }
             | Self::NoSignature { source, .. }
+            | Self::Catalog(CatalogError::Asked { source, .. })
             | Self::Download { source, .. } => {
                 matches!(source, DownloadError::Transport(TransportError::Cancelled))
             }
             Self::Archive(error) => matches!(error, ArchiveError::Cancelled),
             _ => false,
+        }
+    }
+
+    /// Until when there is no use in trying again, if a server said so; in milliseconds since 1970 in UTC.
+    pub fn until_ms(&self) -> Option<i64> {
+        match self {
+            Self::Reference { source, .. }
+            | Self::List { source, .. }
+            | Self::NoSignature { source, .. }
+            | Self::Catalog(CatalogError::Asked { source, .. })
+            | Self::Download { source, .. } => match source {
+                DownloadError::Limited { until_ms } => Some(*until_ms),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -17,7 +17,17 @@ use super::transport::{Answer, Ask, Body, Cancel, Transport, TransportError};
 const AGENT: &str = concat!("omnivisor/", env!("CARGO_PKG_VERSION"));
 const REDIRECTS_MAX: usize = 10;
 /// What is read of an answer's head.
-const HEADERS: [&str; 6] = ["content-length", "content-range", "etag", "last-modified", "retry-after", "content-type"];
+const HEADERS: [&str; 9] = [
+    "content-length",
+    "content-range",
+    "etag",
+    "last-modified",
+    "retry-after",
+    "content-type",
+    "link",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+];
 
 /// How long a server may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Which member of an archive, or which file of a directory, becomes what in the release.
 //!
 //! An archive of exactly one file is the program, whatever the file is called. Otherwise the program is where it
-//! belongs, or lies in the root by its name and is moved there; or else it is no release.
+//! belongs, or lies in the root by its name, or where it was said to lie, and is moved there; or else it is no release.
 
 use std::path::Path;
 
@@ -47,15 +47,25 @@ pub enum Misplaced {
     },
 }
 
+/// The program that is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Where it belongs.
+    pub(super) program: &'a str,
+    /// Where it was said to lie.
+    pub(super) inside: Option<&'a str>,
+}
+
 /// Places candidates. `is_archive` says whether a single file may have any name.
 pub(super) fn place(
     candidates: &[Candidate<'_>],
     is_archive: bool,
     subdirectory: Option<&str>,
-    program: &str,
+    wanted: Wanted<'_>,
     address: &str,
 ) -> Result<Placement, Misplaced> {
-    let name = program.rsplit('/').next().unwrap_or(program);
+    let program = wanted.program;
+    let name = wanted.inside.unwrap_or_else(|| program.rsplit('/').next().unwrap_or(program));
     if let [Candidate { shape: Shape::File, .. }] = candidates
         && is_archive
     {
@@ -70,6 +80,10 @@ pub(super) fn place(
     let unfit = |path: &str, why| Misplaced::Unfit { address: address.to_owned(), path: path.to_owned(), why };
     if subdirectory.is_some() {
         check_links(candidates, &paths).map_err(|(path, why)| unfit(&path, why))?;
+    }
+    let is_elsewhere = wanted.inside.is_some_and(|inside| inside != program);
+    if is_elsewhere && at(&paths, program).is_some() {
+        return Err(unfit(program, "it lies where the program belongs, which is said to be another file"));
     }
     if at(&paths, program).is_none() {
         let root = at(&paths, name).ok_or_else(|| {
@@ -144,7 +158,7 @@ mod tests {
         subdirectory: Option<&str>,
     ) -> Result<(Vec<Option<String>>, String), String> {
         let candidates: Vec<_> = candidates.iter().map(|(path, shape)| Candidate { path, shape }).collect();
-        place(&candidates, is_archive, subdirectory, "bin/node", ADDRESS)
+        place(&candidates, is_archive, subdirectory, Wanted { program: "bin/node", inside: None }, ADDRESS)
             .map(|placement| (placement.paths, placement.program))
             .map_err(|error| error.to_string())
     }
@@ -198,6 +212,22 @@ mod tests {
         }
         let linked = [("bin/node", link("../lib/v2")), ("lib/v2", link("./node")), ("lib/node", Shape::File)];
         assert_eq!(try_place(&linked, true, None).unwrap().1, "lib/node");
+    }
+
+    #[test]
+    fn the_program_may_lie_where_it_was_said_to() {
+        let placed = |files: &[&str], inside| {
+            let candidates: Vec<_> = files.iter().map(|path| Candidate { path, shape: &Shape::File }).collect();
+            let wanted = Wanted { program: "bin/node", inside: Some(inside) };
+            place(&candidates, true, None, wanted, ADDRESS).map(|it| it.paths).map_err(|error| error.to_string())
+        };
+        assert_eq!(placed(&["v2/README", "v2/noded"], "v2/noded"), Ok(some(&["v2/README", "bin/node"])));
+        assert_eq!(placed(&["node", "bin/node"], "bin/node"), Ok(some(&["node", "bin/node"])));
+        assert_eq!(placed(&["any"], "v2/noded"), Ok(some(&["bin/node"])), "there is no other");
+        assert!(placed(&["noded", "bin/node"], "noded").unwrap_err().starts_with("use bin/node of "));
+        assert!(
+            placed(&["node", "README"], "noded").unwrap_err().contains("does not contain a bin/node or noded file")
+        );
     }
 
     #[test]

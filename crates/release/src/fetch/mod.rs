@@ -6,20 +6,23 @@
 //!
 //! What is async is inside [`HttpTransport`]; everything here runs on a plain thread, which may be stopped through
 //! [`Cancel`]. Time, chance and the network come in through [`World`]. Rooms: `address` and `plan_info` read what
-//! plans say, `checksum` and `signature` say what is believed, `download` brings bytes by a `transport`, `archive`
+//! plans say, `catalog` looks a release up by its name, `checksum` and `signature` say what is believed, `download` brings bytes by a `transport`, `archive`
 //! and `layout_rules` judge what they hold, `release` does it all in its order.
 
 mod address;
 mod archive;
+mod catalog;
 mod checksum;
 mod checksum_list;
 mod directory;
 mod download;
 mod error;
 mod expected;
+mod github;
 mod http;
 mod kind;
 mod layout_rules;
+mod naming;
 mod object_store;
 mod openpgp;
 mod partial;
@@ -33,13 +36,16 @@ mod unpack;
 
 pub use address::{Address, InvalidAddress};
 pub use archive::{ArchiveError, Limits, Source, examine_archive};
+pub use catalog::{Catalog, CatalogError, Found};
 pub use checksum::{Algorithm, Checksum, Clause, InvalidChecksum};
 pub use checksum_list::find_checksum;
 pub use download::DownloadError;
 pub use error::FetchError;
+pub use github::GitHub;
 pub use http::{HttpTransport, Silence};
 pub use kind::Kind;
 pub use layout_rules::Misplaced;
+pub use naming::{Naming, UnknownPlaceholder};
 pub use object_store::Credentials;
 pub use partial::discard;
 pub use plan_info::{InvalidPlanInfo, PlanInfo, Written, own_platform};

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::address::{Address, Place};
+use super::github;
 
 /// Nothing is sent, and that is signed too.
 const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -21,6 +22,7 @@ pub struct Credentials {
     amazon: Option<Keys>,
     region: Option<String>,
     google_token: Option<String>,
+    github_token: Option<String>,
 }
 
 #[derive(Clone)]
@@ -40,7 +42,19 @@ impl Credentials {
             amazon: set("AWS_ACCESS_KEY_ID").and_then(keys),
             region: set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION")),
             google_token: set("GOOGLE_OAUTH_ACCESS_TOKEN"),
+            github_token: None,
         }
+    }
+
+    /// With this, GitHub is asked as somebody, if there is one.
+    #[must_use]
+    pub fn with_github_token(self, github_token: Option<String>) -> Self {
+        Self { github_token, ..self }
+    }
+
+    /// As whom GitHub is asked.
+    pub(super) fn github_token(&self) -> Option<&str> {
+        self.github_token.as_deref()
     }
 }
 
@@ -61,6 +75,7 @@ pub(super) fn prepare(address: &Address, credentials: &Credentials, now: &str) -
     match &address.place {
         Place::Local(_) => None,
         Place::Web(url) => Some(Prepared { url: url.clone(), headers: Vec::new() }),
+        Place::Asset(asset) => Some(github::prepare(asset.url.clone(), credentials, github::BYTES)),
         Place::Google(url) => {
             let token = credentials.google_token.iter().map(|token| ("authorization", format!("Bearer {token}")));
             Some(Prepared { url: url.clone(), headers: token.collect() })
@@ -191,7 +206,7 @@ mod tests {
     }
 
     fn credentials() -> Credentials {
-        Credentials { amazon: Some(keys()), region: None, google_token: Some("token".to_owned()) }
+        Credentials { amazon: Some(keys()), region: None, google_token: Some("token".to_owned()), github_token: None }
     }
 
     fn prepared(address: &str, credentials: &Credentials) -> Prepared {

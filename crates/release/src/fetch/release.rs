@@ -9,13 +9,13 @@ use ov_types::ReleaseName;
 
 use super::CrashPoint;
 use super::address::Address;
-use super::archive::{Limits, Survey};
+use super::archive::{Limits, Survey, by_contents};
 use super::checksum::{Checksum, Clause};
-use super::download::Line;
+use super::download::{DownloadError, Line};
 use super::error::{Failures, FetchError};
 use super::expected::{Digested, compare, wanted};
 use super::kind::Kind;
-use super::layout_rules::{Candidate, place};
+use super::layout_rules::{Candidate, Wanted, place};
 use super::object_store::Credentials;
 use super::partial::{self, Whole};
 use super::plan_info::{self, InvalidPlanInfo, PlanInfo, Written};
@@ -78,6 +78,8 @@ pub struct FetchRequest {
     pub name: ReleaseName,
     /// Where its program lies, relative to the release's directory.
     pub program: String,
+    /// What the program is called in an archive, if that is neither its place nor the last part of it.
+    pub inside: Option<String>,
     /// Where it is, and behind that where else it is.
     pub addresses: Vec<Address>,
     /// What is fetched must come to this, beside what its address says.
@@ -190,7 +192,7 @@ impl<'a, 'r> Fetch<'a, 'r> {
     }
 }
 
-fn line<'a>(world: World<'a>, place: PathBuf, patience: Patience, limits: &Limits) -> Line<'a> {
+pub(super) fn line<'a>(world: World<'a>, place: PathBuf, patience: Patience, limits: &Limits) -> Line<'a> {
     let World { disk, clock, transport, credentials, cancel, random, progress } = world;
     let reporter = Reporter::new(progress, clock);
     let bytes_max = limits.download_bytes_max;
@@ -254,13 +256,20 @@ impl Fetch<'_, '_> {
             checksum: expected.last().map(ToString::to_string),
             signer,
         });
-        Ok(match address.kind() {
+        let kind = if address.is_by_contents() { self.kind_of(address, &whole)? } else { address.kind() };
+        Ok(match kind {
             None => Goods::Program(whole, fetched),
             Some(kind) => {
                 let contents = self.judged(address, kind, &whole)?;
                 Goods::Archive(whole, fetched, Box::new(contents))
             }
         })
+    }
+
+    /// The kind of archive that was brought, by its contents.
+    fn kind_of(&self, address: &Address, whole: &Whole) -> Result<Option<Kind>, FetchError> {
+        let mut source = self.line.disk.open(&whole.path).at("open", &whole.path)?;
+        Ok(by_contents(&address.file_name(), &mut source).at("read", &whole.path)?)
     }
 
     /// Whether the release is there already. What somebody else put in its place is told before anything is fetched.
@@ -331,10 +340,13 @@ impl Fetch<'_, '_> {
     fn signature_beside(&mut self, address: &Address, suffixes: &[&str]) -> Result<(String, Vec<u8>), FetchError> {
         let mut last = None;
         for suffix in suffixes {
-            let beside = address.beside(suffix);
-            match self.line.text(&beside, signature::LEN_MAX) {
-                Ok(signature) => return Ok((beside.to_string(), signature)),
-                Err(source) => last = last.or(Some(FetchError::NoSignature { address: beside.to_string(), source })),
+            let (shown, found) = match address.beside(suffix) {
+                Some(beside) => (beside.to_string(), self.line.text(&beside, signature::LEN_MAX)),
+                None => (format!("{address}{suffix}"), Err(DownloadError::Absent)),
+            };
+            match found {
+                Ok(signature) => return Ok((shown, signature)),
+                Err(source) => last = last.or(Some(FetchError::NoSignature { address: shown, source })),
             }
         }
         Err(last.unwrap_or_else(|| FetchError::NoAddress(self.request.name.clone())))
@@ -389,7 +401,8 @@ impl Fetch<'_, '_> {
         let survey = Survey::of(kind, &mut source, whole.size, &request.limits, &|| cancel.is_cancelled())?;
         let candidates: Vec<_> =
             survey.members.iter().map(|member| Candidate { path: &member.path, shape: &member.shape }).collect();
-        let placement = place(&candidates, true, address.subdirectory(), &request.program, &address.to_string())?;
+        let wanted = Wanted { program: &request.program, inside: request.inside.as_deref() };
+        let placement = place(&candidates, true, address.subdirectory(), wanted, &address.to_string())?;
         Ok(Contents { kind, survey, placement })
     }
 

@@ -43,8 +43,13 @@ pub struct Answer {
 
 impl Answer {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        header_of(&self.headers, name)
     }
+}
+
+/// A header by its name in lower case.
+pub(super) fn header_of<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
 }
 
 impl Debug for Answer {

@@ -104,6 +104,7 @@ pub(super) fn from(addresses: &[String]) -> FetchRequest {
     FetchRequest {
         name: ReleaseName::new("v1").unwrap(),
         program: format!("bin/{PROGRAM}"),
+        inside: None,
         addresses: addresses.iter().map(|address| Address::parse(address).unwrap()).collect(),
         checksum: None,
         sha256: None,

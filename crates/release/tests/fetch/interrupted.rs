@@ -172,9 +172,9 @@ fn silence_is_not_waited_for() {
 
 #[test]
 fn failures_that_may_pass_are_tried_again_so_often_and_no_oftener() {
-    for status in [408, 429, 500, 502, 503, 504] {
+    for (status, pause) in [(408, 100_000), (429, 0), (500, 100_000), (502, 100_000), (503, 100_000), (504, 100_000)] {
         let (server, expected) = server(move |question, number, body| match number {
-            0..2 => Reply::status(status).with("retry-after: 100000"),
+            0..2 => Reply::status(status).with(&format!("retry-after: {pause}")),
             _ => Reply::file(question, body, "\"1\""),
         });
         let bench = Bench::new();
@@ -183,7 +183,15 @@ fn failures_that_may_pass_are_tried_again_so_often_and_no_oftener() {
     }
     let (server, _) = server(|_, _, _| Reply::status(503));
     let error = Bench::new().fetch(&from(&[server.url("/node")])).unwrap_err();
-    assert_eq!((server.asked().len(), error.lasting()), (4, Lasting::Transient));
+    assert_eq!((server.asked().len(), error.lasting(), error.until_ms()), (4, Lasting::Transient, None));
+}
+
+#[test]
+fn a_limit_that_lasts_is_told_and_not_waited_for() {
+    let (server, _) = server(|_, _, _| Reply::status(429).with("retry-after: 100000"));
+    let error = Bench::new().fetch(&from(&[server.url("/node")])).unwrap_err();
+    assert_eq!((server.asked().len(), error.lasting()), (1, Lasting::Transient), "there is no use in asking");
+    assert!(error.until_ms().is_some());
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn request(text: &str) -> String {
     match address(text).place {
         Place::Web(url) | Place::Amazon(url) | Place::Google(url) => url.to_string(),
         Place::Local(path) => path.display().to_string(),
+        Place::Asset(asset) => asset.url.to_string(),
     }
 }
 
@@ -124,7 +125,7 @@ fn secrets_are_in_no_text() {
     ];
     for text in texts {
         let said = match Address::parse(text) {
-            Ok(address) => format!("{address} {address:?} {:?} {}", address.place, address.beside(".minisig")),
+            Ok(address) => format!("{address} {address:?} {:?} {}", address.place, address.beside(".minisig").unwrap()),
             Err(error) => format!("{error} {error:?} {}", why(text)),
         };
         assert!(!said.contains("hunter2"), "{said}");
@@ -171,10 +172,11 @@ fn what_must_not_be_written_down_is_recognised() {
 
 #[test]
 fn signatures_lie_beside_what_they_sign() {
-    let beside = address("https://a.example/node.zip?token=1&archive=tgz").beside(".minisig");
+    let beside = address("https://a.example/node.zip?token=1&archive=tgz").beside(".minisig").unwrap();
     assert_eq!((beside.kind(), beside.to_string().as_str()), (None, "https://a.example/node.zip.minisig"));
     assert!(matches!(beside.place, Place::Web(url) if url.query() == Some("token=1")));
-    assert_eq!(address("/srv/node").beside(".minisig").local_path(), Some(Path::new("/srv/node.minisig")));
+    let beside = address("/srv/node").beside(".minisig").unwrap();
+    assert_eq!(beside.local_path(), Some(Path::new("/srv/node.minisig")));
 }
 
 proptest! {

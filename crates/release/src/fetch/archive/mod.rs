@@ -4,6 +4,7 @@
 //! it. Nothing is written before the first pass found nothing to refuse. Reading is from beginning to end, with every
 //! count and size bounded; nothing here touches the disk.
 
+mod contents;
 mod decompress;
 mod name;
 mod survey;
@@ -13,6 +14,7 @@ mod zip_file;
 use std::io::{self, Read, Seek};
 
 use super::kind::{Kind, Packing};
+pub(super) use contents::by_contents;
 pub(super) use survey::{Shape, Survey};
 
 /// What is unpacked at most.
