@@ -8,6 +8,7 @@ mod commands;
 mod cosmovisor;
 mod daemon;
 mod demo;
+mod drop_in;
 mod failure;
 mod feed;
 mod home;

@@ -10,11 +10,11 @@ use ov_sys::disk::Kind;
 use ov_sys::{Disk as _, RealDisk, durable};
 
 use super::Scene;
-use super::complaint::Complaint;
-use super::grammar::{Call, FORCE, UPGRADE_FILE, UPGRADE_HEIGHT, UPGRADE_LIST};
+use super::grammar::{FORCE, UPGRADE_FILE, UPGRADE_HEIGHT, UPGRADE_LIST};
 use super::place;
 use super::scene::absolute;
 use super::schedule::{self, Change};
+use crate::drop_in::{Call, Complaint};
 
 const LIST_BYTES_MAX: u64 = 4 << 20;
 const FOLDER_MODE: u32 = 0o755;

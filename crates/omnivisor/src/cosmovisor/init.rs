@@ -9,11 +9,10 @@ use ov_chains::cosmos::{self, Settings, followed};
 use ov_sys::disk::Kind;
 use ov_sys::{RealDisk, durable};
 
-use super::complaint::{self, Complaint};
-use super::grammar::Call;
 use super::log::Log;
 use super::place;
 use super::scene::{absolute, current, environment, layout};
+use crate::drop_in::{self, Call, Complaint};
 
 const FOLDER_MODE: u32 = 0o750;
 const CONFIG_MODE: u32 = 0o644;
@@ -110,7 +109,7 @@ fn export(settings: &Settings, log: &Log) -> Result<(), Complaint> {
 
 /// Asks, and takes nothing but a clear yes for one.
 fn agreed(question: &str) -> Result<bool, Complaint> {
-    complaint::write(format!("{question} [y/n]: ").as_bytes())?;
+    drop_in::write(format!("{question} [y/n]: ").as_bytes())?;
     let mut answer = Vec::new();
     // Nobody there to answer, or nothing that is text: no.
     let _ = io::Read::take(io::stdin().lock(), ANSWER_BYTES_MAX).read_until(b'\n', &mut answer);

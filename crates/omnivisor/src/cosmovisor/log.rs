@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use ov_chains::cosmos::{LogTo, Settings, TimeFormat};
 use ov_sys::{Clock as _, Disk as _, RealClock, RealDisk};
 
-use super::complaint;
+use crate::drop_in;
 use crate::output::Console;
 
 /// The level of a line.
@@ -68,7 +68,7 @@ impl Log {
         let line = self.line(level, message, fields, RealClock.now().wall_ms);
         match &self.to {
             // Nobody may be there to read it.
-            LogTo::Stdout => drop(complaint::write(line.as_bytes())),
+            LogTo::Stdout => drop(drop_in::write(line.as_bytes())),
             LogTo::Stderr => Console::tell(&line),
             LogTo::File(path) => drop(RealDisk.append(path).and_then(|mut file| file.append(line.as_bytes()))),
         }

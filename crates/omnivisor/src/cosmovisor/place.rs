@@ -3,11 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::drop_in::Complaint;
 use ov_chains::cosmos::followed;
 use ov_sys::disk::Kind;
 use ov_sys::{Disk as _, RealDisk, durable};
-
-use super::complaint::Complaint;
 
 const PROGRAM_MODE: u32 = 0o755;
 

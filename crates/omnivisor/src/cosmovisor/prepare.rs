@@ -16,9 +16,8 @@ use ov_types::api::NewRelease;
 use ov_types::{ExitCode, Problem, ReleaseName};
 
 use super::Scene;
-use super::complaint::Complaint;
-use super::grammar::Call;
 use super::scene::{environment, layout};
+use crate::drop_in::{Call, Complaint};
 use crate::failure::Failure;
 use crate::session;
 

@@ -15,10 +15,10 @@ use ov_release::CurrentRelease;
 use ov_sys::disk::Disk as _;
 use ov_sys::{RealDisk, durable};
 
-use super::complaint::Complaint;
 use super::log::Log;
 use super::place::ensure_program;
 use super::scene::{self, absolute, environment};
+use crate::drop_in::Complaint;
 
 /// What `run` works with.
 struct Errand {

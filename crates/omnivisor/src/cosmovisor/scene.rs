@@ -7,9 +7,9 @@ use ov_release::{CurrentRelease, Layout};
 use ov_sys::RealDisk;
 use ov_types::ReleaseName;
 
-use super::complaint::Complaint;
-use super::grammar::{CONFIG, Call};
+use super::grammar::CONFIG;
 use super::log::Log;
+use crate::drop_in::{Call, Complaint};
 
 /// Settings that were checked, and where our own lines go.
 pub(super) struct Scene {

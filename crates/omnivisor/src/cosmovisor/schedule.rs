@@ -6,11 +6,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::drop_in::Complaint;
 use ov_chains::cosmos::{Schedule, Settings};
 use ov_sys::disk::Lock;
 use ov_sys::{Disk as _, RealDisk, durable};
-
-use super::complaint::Complaint;
 
 const SCHEDULE_BYTES_MAX: u64 = 4 << 20;
 const SCHEDULE_MODE: u32 = 0o600;

@@ -6,15 +6,14 @@ use ov_chains::cosmos::{self, told};
 use ov_sys::{Disk as _, RealDisk};
 
 use super::Scene;
-use super::complaint::{self, Complaint};
-use super::grammar::Call;
 use super::schedule;
+use crate::drop_in::{self, Call, Complaint};
 
 const PLAN_BYTES_MAX: u64 = 1 << 20;
 
 /// `config`.
 pub(super) fn config(call: &Call) -> Result<(), Complaint> {
-    complaint::write(cosmos::shown(&Scene::of(call)?.settings).as_bytes())
+    drop_in::write(cosmos::shown(&Scene::of(call)?.settings).as_bytes())
 }
 
 /// `show-upgrade-info`: the plan file as it is.
@@ -28,11 +27,11 @@ pub(super) fn upgrade_info(call: &Call) -> Result<(), Complaint> {
         })
     })?;
     bytes.push(b'\n');
-    complaint::write(&bytes)
+    drop_in::write(&bytes)
 }
 
 /// `show-manual-upgrades`: the schedule of scheduled upgrades, by rising height.
 pub(super) fn manual_upgrades(call: &Call) -> Result<(), Complaint> {
     let schedule = schedule::read(&Scene::of(call)?.settings)?;
-    complaint::write(format!("{}\n", schedule.to_text()).as_bytes())
+    drop_in::write(format!("{}\n", schedule.to_text()).as_bytes())
 }

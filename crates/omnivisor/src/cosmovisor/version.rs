@@ -6,9 +6,9 @@ use ov_sys::process::{self, Ending, Program};
 use serde_json::Value;
 
 use super::Scene;
-use super::complaint::{self, Complaint};
-use super::grammar::{COSMOVISOR_ONLY, Call, OUTPUT};
+use super::grammar::{COSMOVISOR_ONLY, OUTPUT};
 use super::place::ensure_program;
+use crate::drop_in::{self, Call, Complaint};
 use crate::output::Console;
 
 /// The version of the original whose commands and files these are; scripts compare it.
@@ -21,18 +21,18 @@ pub(super) fn version(call: &Call) -> Result<(), Complaint> {
     let own = own_version();
     let is_json = call.value(OUTPUT) == Some("json");
     match (is_json, call.is_on(COSMOVISOR_ONLY)) {
-        (true, true) => complaint::write(format!("{}\n", serde_json::json!({ "cosmovisor_version": own })).as_bytes()),
+        (true, true) => drop_in::write(format!("{}\n", serde_json::json!({ "cosmovisor_version": own })).as_bytes()),
         (true, false) => {
             let answer = ask(call, &["--long", "--output", "json"])?;
-            complaint::write(both(&own, &answer.stdout)?.as_bytes())
+            drop_in::write(both(&own, &answer.stdout)?.as_bytes())
         }
         (false, only) => {
-            complaint::write(format!("cosmovisor version: {own}\n").as_bytes())?;
+            drop_in::write(format!("cosmovisor version: {own}\n").as_bytes())?;
             if only {
                 return Ok(());
             }
             let rest: Vec<&str> = call.words.iter().map(String::as_str).collect();
-            complaint::write(&ask(call, &rest)?.stdout)
+            drop_in::write(&ask(call, &rest)?.stdout)
         }
     }
 }

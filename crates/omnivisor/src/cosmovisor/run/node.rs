@@ -8,9 +8,9 @@ use ov_daemon::{Ended, RunOptions, ShapeSource};
 use ov_sys::Disk;
 use ov_types::{EventKind, Problem, ReleaseName};
 
-use super::super::complaint::Complaint;
 use super::super::scene::{self, environment};
 use super::{Errand, voice};
+use crate::drop_in::Complaint;
 
 /// Who starts the daemon: the settings of the environment, and the arguments of the command line.
 #[derive(Debug)]

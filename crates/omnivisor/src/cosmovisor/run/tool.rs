@@ -6,8 +6,8 @@ use ov_sys::attached::Attached;
 use ov_sys::process::Ending;
 use ov_types::ExitStatus;
 
-use super::super::complaint::Complaint;
 use super::{Errand, voice};
+use crate::drop_in::Complaint;
 use crate::signals;
 
 pub(super) fn run(errand: &Errand, program: &Path) -> Result<(), Complaint> {

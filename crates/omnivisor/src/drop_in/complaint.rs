@@ -1,4 +1,4 @@
-//! Why a command of the drop-in failed, in the original's words; and its results' way to standard output.
+//! Why a command of a drop-in failed, in the original's words; and its results' way to standard output.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -8,39 +8,39 @@ use ov_chains::cosmos::{UnusableName, WrongSettings, told};
 
 /// Why a command failed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Complaint {
+pub(crate) struct Complaint {
     text: String,
     is_silent: bool,
     exit_code: u8,
 }
 
 impl Complaint {
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), is_silent: false, exit_code: 1 }
     }
 
     /// A file could not be used: what was tried on it, and why not.
-    pub(super) fn file(before: &str, what: &str, path: &Path, error: &io::Error) -> Self {
+    pub(crate) fn file(before: &str, what: &str, path: &Path, error: &io::Error) -> Self {
         Self::new(format!("{before}{}", told(what, path, error)))
     }
 
     /// The same, with what it means in front.
-    pub(super) fn within(self, what: &str) -> Self {
+    pub(crate) fn within(self, what: &str) -> Self {
         Self { text: format!("{what}: {}", self.text), ..self }
     }
 
     /// Whether there is nobody to tell.
-    pub(super) fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.is_silent
     }
 
     /// The same, with another exit code than scripts know from the original.
-    pub(super) fn with_exit_code(self, exit_code: u8) -> Self {
+    pub(crate) fn with_exit_code(self, exit_code: u8) -> Self {
         Self { exit_code, ..self }
     }
 
     /// How the program ends.
-    pub(super) fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         if self.is_silent { 0 } else { self.exit_code }
     }
 }
@@ -64,7 +64,7 @@ impl From<UnusableName> for Complaint {
 }
 
 /// Writes a result. A reader who went away is no failure.
-pub(super) fn write(bytes: &[u8]) -> Result<(), Complaint> {
+pub(crate) fn write(bytes: &[u8]) -> Result<(), Complaint> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| Complaint {
         text: format!("failed to write output: {error}"),
