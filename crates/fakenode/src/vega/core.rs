@@ -9,12 +9,15 @@ use super::command::Call;
 use super::process::Process;
 use super::rpc::{self, Admin};
 use super::witness::Expectation;
+use crate::comet::Databases;
 use crate::error::Error;
 use crate::life::{Ending, Interrupt, NOTHING_OPEN, Stage};
 use crate::lifecycle::Step;
 use crate::output::say;
 use crate::plan::Upgrade;
+use crate::sign::Signer;
 use crate::switches::Switches;
+use crate::{files, http};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::convert::Infallible;
@@ -72,6 +75,7 @@ struct Core<'a> {
 /// What a core holds once it makes blocks.
 struct Running {
     chain: Chain,
+    consensus: Consensus,
     feed: Option<Feed>,
     expectation: Expectation,
     height: u64,
@@ -81,12 +85,44 @@ struct Running {
     is_accused: bool,
 }
 
+/// What the consensus engine within a core has in a home of its own.
+#[derive(Default)]
+struct Consensus {
+    databases: Option<Databases>,
+    signer: Option<Signer>,
+}
+
+impl Consensus {
+    fn open(process: &Process, home: &Path, stored: u64) -> Result<Self, Error> {
+        let switches = process.switches();
+        let databases = switches.comet.then(|| Databases::begin(&home.join("data"), stored)).transpose()?;
+        files::make_directory(&home.join("data"))?;
+        let signer = switches.sign.then(|| process.witness.signer(home, &switches)).transpose()?;
+        Ok(Self { databases, signer })
+    }
+
+    /// A new block came: it is signed, and stored before it is carried out.
+    fn store(&mut self, height: u64) -> Result<(), Error> {
+        if let Some(signer) = &mut self.signer {
+            signer.sign(height)?;
+        }
+        self.databases.as_mut().map_or(Ok(()), |databases| databases.store(height))
+    }
+
+    fn carry_out(&mut self, height: u64) -> Result<(), Error> {
+        self.databases.as_mut().map_or(Ok(()), |databases| databases.carry_out(height))
+    }
+}
+
 impl Core<'_> {
     fn live(&self) -> Stage<Infallible> {
         let _alone = self.process.start()?;
         let mut running = self.open()?;
         running.feed = self.dial()?;
         let switches = self.process.switches();
+        if let Some(address) = &switches.http {
+            http::serve(&self.process.witness.life()?, &self.process.life.shared, address)?;
+        }
         let admin = (self.socket(), self.call.value("admin.server.http-path").unwrap_or("/rpc"));
         if switches.admin != Some(Admin::Absent) {
             rpc::serve(&admin.0, admin.1, &self.process.life.shared, &self.standing)?;
@@ -119,7 +155,11 @@ impl Core<'_> {
         }
         self.process.life.shared.set_height(height);
         let expectation = self.process.witness.expectation()?;
-        Ok(Running { chain, feed: None, expectation, height, done, made: 0, is_accused: false })
+        let consensus = match self.call.value("tendermint-home") {
+            Some(home) => Consensus::open(&self.process, Path::new(home), chain.stored()?)?,
+            None => Consensus::default(),
+        };
+        Ok(Running { chain, consensus, feed: None, expectation, height, done, made: 0, is_accused: false })
     }
 
     /// Waits for the data node that is to hear what happens, if there is one.
@@ -154,6 +194,9 @@ impl Core<'_> {
         if accepted.is_some_and(|(tag, height)| !tag.is_empty() && height == running.height) {
             return self.halt(switches, running).map(|()| true);
         }
+        if !is_stored {
+            running.consensus.store(next)?;
+        }
         running.chain.store(next)?;
         self.carry_out(switches, running, next)?;
         Ok(!is_stored)
@@ -172,6 +215,7 @@ impl Core<'_> {
             running.is_accused = true;
             self.process.witness.accuse("wrong-version", height)?;
         }
+        running.consensus.carry_out(height)?;
         running.height = height;
         running.made += 1;
         self.process.life.shared.set_height(height);
@@ -195,7 +239,12 @@ impl Core<'_> {
 
     /// The block behind the height of an upgrade arrived: it is stored, and nothing moves any more.
     fn halt(&self, switches: &Switches, running: &mut Running) -> Stage<()> {
-        running.chain.store(running.height + 1)?;
+        let next = running.height + 1;
+        if next > running.chain.stored()? {
+            running.consensus.store(next)?;
+            running.chain.store(next)?;
+            self.process.life.shared.set_stored(next);
+        }
         if running.feed.as_mut().is_some_and(|feed| !feed.is_ready(running.height)) {
             return Ok(());
         }

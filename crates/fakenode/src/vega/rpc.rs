@@ -211,7 +211,12 @@ fn result(id: Option<Value>, admin: Option<Admin>, standing: &Standing) -> Answe
     let body = match admin {
         Some(Admin::Text) => "<html>not what you expected</html>\n".to_owned(),
         // Members in the order in which the library writes them.
-        _ => format!("{{\"result\":{result},\"error\":{error},\"id\":{id}}}\n"),
+        _ => harmless(&format!("{{\"result\":{result},\"error\":{error},\"id\":{id}}}\n")),
     };
     Answer { status: "200 OK", content_type: Some("application/json; charset=utf-8"), body }
+}
+
+/// What would mean something in a web page, written as Go writes it; in JSON it only occurs within texts.
+fn harmless(json: &str) -> String {
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }

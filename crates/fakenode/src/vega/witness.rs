@@ -129,6 +129,12 @@ impl Witness {
         sign::Witness::new(directory, &self.version).record(kind, height)
     }
 
+    /// The right to sign with the key in this home, guarded by a memory that is not in it.
+    pub(super) fn signer(&self, home: &Path, switches: &Switches) -> Result<sign::Signer, Error> {
+        let directory = self.directory.as_deref().unwrap_or(home);
+        sign::Signer::open(home, sign::Witness::new(directory, &self.version), switches)
+    }
+
     /// Proof that no other process plays this part anywhere, for as long as the handle lives.
     pub(super) fn alone(&self) -> Result<Option<File>, Error> {
         let Some(directory) = &self.directory else { return Ok(None) };
@@ -205,7 +211,8 @@ pub fn blocks(directory: &Path) -> Result<Vec<VersionSpan>, Error> {
     Ok(spans)
 }
 
-/// Every broken rule: `two-cores`, `two-data-nodes`, `wrong-version` (with the height) and `dirty-database`.
+/// Every broken rule: `two-cores`, `two-data-nodes`, `wrong-version` (with the height), `dirty-database`, and
+/// those of a validator: `two-signers` and `double-sign`.
 pub fn violations(directory: &Path) -> Result<Vec<Violation>, Error> {
     sign::read_violations(directory)
 }

@@ -224,3 +224,30 @@ fn a_core_fails_as_told_by_its_words_its_release_or_its_file() {
     assert_eq!(network.core(&v1, "--nonsense 1").await_end().code(), Some(1));
     assert_eq!(vega::launches(&network.witness()).unwrap().iter().filter(|it| it.role == Role::Core).count(), 3);
 }
+
+#[test]
+fn the_consensus_engine_has_a_home_of_its_own() {
+    let network = Vega::new();
+    let v1 = network.release("v1");
+    let home = network.path("tendermint");
+    let line = format!("--tendermint-home {} --sign --comet --http 127.0.0.1:0", home.display());
+    network.tell(json!({ "upgrades": ["v2@6"] }));
+    let mut core = network.core(&v1, &line);
+    network.await_ready();
+    let port = std::fs::read_to_string(network.witness().join("core/http.port")).unwrap();
+    let mut stream = std::net::TcpStream::connect(format!("127.0.0.1:{}", port.trim())).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.contains("\"latest_block_height\":\"7\""), "the block behind is stored: {answer}");
+    core.kill();
+    assert!(home.join("data/blockstore.db").exists() && home.join("data/state.db").exists());
+    let state = || std::fs::read_to_string(home.join("data/priv_validator_state.json")).unwrap();
+    assert!(state().contains("\"height\": \"7\""), "{}", state());
+    std::fs::remove_file(home.join("data/priv_validator_state.json")).unwrap();
+    network.tell(json!({ "upgrades": ["v3@12"] }));
+    let mut core = network.core(&network.release("v2"), &line);
+    core.await_height(9);
+    core.stop();
+    assert_eq!(network.violations(), Vec::<String>::new(), "what is stored is not signed again");
+}
