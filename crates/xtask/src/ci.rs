@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     // Exactly what the README tells everyone to run.
     Step { name: "test", arguments: "test --workspace", environment: &[] },
     Step { name: "e2e", arguments: "xtask e2e cosmos", environment: &[] },
+    Step { name: "codec", arguments: "xtask e2e vega", environment: &[] },
 ];
 
 /// Runs the steps until one fails. Returns whether all passed.

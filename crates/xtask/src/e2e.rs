@@ -1,4 +1,4 @@
-//! The proof with real parts: `cargo xtask e2e cosmos`.
+//! The proof with real parts: `cargo xtask e2e cosmos`, and `cargo xtask e2e vega` as far as there are any.
 //!
 //! A real chain of the Cosmos SDK, with CometBFT inside and governance that decides, is looked after by our program under
 //! the name `cosmovisor`, and beside it by the original. Everything is built from the Go module proxy as the Go
@@ -15,6 +15,7 @@ mod scenarios;
 mod server;
 mod signing;
 mod stage;
+mod vega;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ use stage::Stage;
 pub(crate) enum E2e {
     /// Take real nodes of the Cosmos SDK through upgrades that governance decided. Ends with 77 if nothing could be run.
     Cosmos(Cosmos),
+    /// Ask the core that our tests look after, and the library that real ones answer with, the same questions.
+    Vega(vega::Vega),
 }
 
 /// What to run.
@@ -56,9 +59,16 @@ pub(crate) struct Cosmos {
     keep: bool,
 }
 
-/// Runs the scenarios one after the other, all of them whatever the others did.
+/// Runs what is wanted.
 pub(crate) fn run(root: &Path, what: &E2e) -> Result<Verdict> {
-    let E2e::Cosmos(wanted) = what;
+    match what {
+        E2e::Cosmos(wanted) => run_cosmos(root, wanted),
+        E2e::Vega(wanted) => vega::run(root, wanted),
+    }
+}
+
+/// Runs the scenarios one after the other, all of them whatever the others did.
+fn run_cosmos(root: &Path, wanted: &Cosmos) -> Result<Verdict> {
     if wanted.list {
         for scenario in SCENARIOS {
             report(&format!("{:<24} {}", scenario.name, scenario.what));

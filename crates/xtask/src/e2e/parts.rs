@@ -1,6 +1,7 @@
-//! The real parts: the chain in three releases and the original Cosmovisor, built by Go from its module proxy.
+//! The real parts: the chain in three releases, the original Cosmovisor, and the library of Vega's admin server, built by
+//! Go from its module proxy.
 //!
-//! What was built is kept in `target/e2e/cosmos`, in a folder named after everything that went into it. Builds nothing
+//! What was built is kept in `target/e2e`, in a folder named after everything that went into it. Builds nothing
 //! but these, and fetches nothing by itself: Go does.
 
 use std::collections::BTreeMap;
@@ -102,10 +103,7 @@ pub(crate) fn original(cache: &Path) -> Result<Original> {
 
 fn chain(root: &Path, cache: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
     let source = root.join("crates/xtask/e2e/cosmos");
-    let mut inputs = vec![go_version()?];
-    for file in ["app.go", "main.go", "go.mod", "go.sum"] {
-        inputs.push(fs::read_to_string(source.join(file)).with_context(|| format!("read {file} of the chain"))?);
-    }
+    let inputs = inputs(&source, &["app.go", "main.go", "go.mod", "go.sum"])?;
     let folder = cache.join(format!("chain-{:016x}", digest(&inputs)));
     let mut programs = BTreeMap::new();
     for release in RELEASES {
@@ -118,6 +116,28 @@ fn chain(root: &Path, cache: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
         programs.insert(release, program);
     }
     Ok(programs)
+}
+
+/// The library that a core of Vega answers with, in a small server.
+pub(super) fn vega_server(root: &Path) -> Result<PathBuf> {
+    let source = root.join("crates/xtask/e2e/vega");
+    let inputs = inputs(&source, &["main.go", "admin/admin.go", "go.mod", "go.sum"])?;
+    let program = root.join(format!("target/e2e/vega/server-{:016x}", digest(&inputs)));
+    if !program.exists() {
+        fetch(&source, &["."]).map_err(NotHere)?;
+        build(&source, &[], ".", &program)?;
+    }
+    Ok(program)
+}
+
+/// All that goes into a program: the compiler and the sources.
+fn inputs(source: &Path, files: &[&str]) -> Result<Vec<String>> {
+    let mut inputs = vec![go_version()?];
+    for file in files {
+        let path = source.join(file);
+        inputs.push(fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?);
+    }
+    Ok(inputs)
 }
 
 fn go_version() -> Result<String> {
