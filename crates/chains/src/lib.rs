@@ -3,6 +3,7 @@
 //! [`load`] turns a home's configuration into a [`NodeShape`], which is data in words that no chain owns. Nothing here
 //! launches, probes or changes anything: the files it reads are the configuration, and those it is pointed at.
 
+pub mod added;
 pub mod cosmos;
 mod environment;
 mod family;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use ov_release::fetch::{Limits, Patience, Policy, Silence};
 use ov_types::{EngineSettings, FailurePolicy, KeepMethod, ReleaseName, UnitName};
 
+use crate::added::AddedArguments;
 use crate::plans::PlanRules;
 use crate::reload::Written;
 use crate::secret::{Secret, shown_address};
@@ -209,6 +210,8 @@ pub struct LaunchShape {
     pub program: Template,
     /// Its arguments.
     pub args: Vec<Template>,
+    /// What is added to them on certain occasions.
+    pub added: Vec<AddedArguments>,
     /// Variables set for it; they win over files and over what is inherited.
     pub env: Vec<(String, Template)>,
     /// Files of `NAME=VALUE` lines; a later file wins.
@@ -244,6 +247,7 @@ impl fmt::Debug for LaunchShape {
         f.debug_struct("LaunchShape")
             .field("program", &self.program)
             .field("args", &self.args)
+            .field("added", &self.added)
             .field("env", &names)
             .field("cwd", &self.cwd)
             .finish_non_exhaustive()

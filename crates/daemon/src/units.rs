@@ -2,6 +2,7 @@
 //! or disk never holds the node. What the shims say comes back as events over one channel.
 
 mod accounts;
+mod arguments;
 mod cgroup;
 mod find;
 mod guard;
@@ -17,7 +18,7 @@ use ov_chains::NodeShape;
 use ov_engine::UnitReport;
 use ov_supervise::{LogSettings, Scope, Shim, ShimEvent, ShimProgram, ShimState, SuperviseError};
 use ov_sys::Disk;
-use ov_types::{RunId, StopRule, UnitName};
+use ov_types::{Occasion, RunId, StopRule, UnitName};
 use ov_vault::SignState;
 use tokio::sync::mpsc;
 
@@ -51,7 +52,7 @@ pub(crate) struct Ground {
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Launch it, by the shape as it is now. It is down.
-    Launch { run: RunId, shape: Arc<NodeShape>, signed: Option<SignState> },
+    Launch { run: RunId, occasion: Occasion, shape: Arc<NodeShape>, signed: Option<SignState> },
     /// End its tree; again with less grace to hurry.
     Stop { rule: StopRule },
     /// End what a dead shim left; again with less grace to hurry.
@@ -106,8 +107,8 @@ impl Worker {
     async fn run(mut self, mut inbox: Inbox) -> Result<Shim, PathBuf> {
         while let Some(command) = inbox.next().await {
             match command {
-                Command::Launch { run, shape, signed } => {
-                    if let Err(report) = self.launch(run, shape, signed).await {
+                Command::Launch { run, occasion, shape, signed } => {
+                    if let Err(report) = self.launch((run, occasion), shape, signed).await {
                         self.report(report).await;
                     }
                 }
@@ -134,12 +135,18 @@ impl Worker {
 
     /// Launches the unit. The error is what the engine has to know: that nothing of it runs, or, where that is not
     /// certain, that it is lost, so that whatever runs is ended before anything else is launched.
-    async fn launch(&mut self, run: RunId, shape: Arc<NodeShape>, signed: Option<SignState>) -> Result<(), UnitReport> {
+    async fn launch(
+        &mut self,
+        (run, occasion): (RunId, Occasion),
+        shape: Arc<NodeShape>,
+        signed: Option<SignState>,
+    ) -> Result<(), UnitReport> {
         let failed = |launch::Refusal { message, is_unsafe }| UnitReport::LaunchFailed { run, message, is_unsafe };
         let (disk, unit) = (Arc::clone(&self.ground.disk), self.unit.clone());
         let directory = self.directory.clone();
-        let composed =
-            tokio::task::spawn_blocking(move || launch::compose(&*disk, &shape, &unit, run, signed, &directory));
+        let composed = tokio::task::spawn_blocking(move || {
+            launch::compose(&*disk, &shape, &unit, (run, &occasion), signed, &directory)
+        });
         let composed = composed.await.unwrap_or_else(|error| Err(launch::Refusal::plain(error.to_string())));
         let spec = composed.map_err(failed)?;
         if self.shim.is_none() {

@@ -5,8 +5,8 @@ use std::fmt;
 
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{
-    Direction, EngineSettings, EventKind, ExitStatus, FailurePolicy, Height, Moment, Origin, Plan, PlanId, Problem,
-    Record, ReleaseName, RunId, Step, StopRule, Trigger, UnitName,
+    Direction, EngineSettings, EventKind, ExitStatus, FailurePolicy, Height, Moment, Occasion, Origin, Plan, PlanId,
+    Problem, Record, ReleaseName, RunId, Step, StopRule, Trigger, UnitName,
 };
 
 /// What a new daemon found of a unit.
@@ -302,6 +302,8 @@ pub enum Effect {
         unit: UnitName,
         /// The number of the launch.
         run: RunId,
+        /// Why.
+        occasion: Occasion,
     },
     /// End a unit's tree. The answer is `Exited`, then `Empty`. Repeated with less grace to hurry.
     Stop {

@@ -6,8 +6,8 @@ use std::fmt;
 
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{
-    Direction, ExitStatus, FailurePolicy, Height, Moment, Origin, ParkReason, Plan, PlanId, Problem, Record, RunId,
-    Step, StopRule, Trigger, UnitName,
+    AfterUpgrade, Direction, ExitStatus, FailurePolicy, Height, Moment, Origin, ParkReason, Plan, PlanId, Problem,
+    Record, RunId, Step, StopRule, Trigger, UnitName,
 };
 
 /// Upgrades that are over and still remembered. Older ones are in the journal's older segments.
@@ -230,6 +230,8 @@ pub struct Ledger {
     pub(crate) last_end: Option<LastEnd>,
     pub(crate) height: Option<Height>,
     pub(crate) sign_state: Option<(u64, u64, u64)>,
+    pub(crate) after_upgrade: Option<AfterUpgrade>,
+    pub(crate) halt_at: Option<Height>,
     pub(crate) boot: String,
     pub(crate) plans_counted: u64,
 }
@@ -294,6 +296,16 @@ impl Ledger {
         self.height
     }
 
+    /// The upgrade to the release that is current, while that has not answered since.
+    pub fn after_upgrade(&self) -> Option<AfterUpgrade> {
+        self.after_upgrade
+    }
+
+    /// Where main was told, at its last launch, to halt by itself.
+    pub fn halt_at(&self) -> Option<Height> {
+        self.halt_at
+    }
+
     /// The number the next plan gets.
     pub fn next_plan(&self) -> PlanId {
         PlanId(self.plans_counted + 1)
@@ -321,6 +333,9 @@ impl Ledger {
             Record::StopTook { unit, took_ms, .. } => {
                 let told = self.unit_mut(unit);
                 told.longest_stop_ms = told.longest_stop_ms.max(*took_ms);
+            }
+            Record::LaunchNoted { after_upgrade, halt_at, .. } => {
+                (self.after_upgrade, self.halt_at) = (*after_upgrade, *halt_at);
             }
             Record::SignStateSeen { height, round, step, .. } => {
                 self.sign_state = self.sign_state.max(Some((*height, *round, *step)));

@@ -11,6 +11,7 @@ use crate::unit::{Doing, Unit};
 use crate::{Action, Effect, Input, Pace, Wish};
 
 mod happened;
+mod launches;
 pub(crate) mod lifetime;
 mod near;
 mod units;
@@ -64,6 +65,8 @@ pub struct Node {
     farewell: lifetime::Farewell,
     pub(crate) pause: Option<Pause>,
     height: Option<(Height, u64)>,
+    /// How high the data is, since main was launched last.
+    at_rest: Option<Height>,
     height_noted_ms: Option<u64>,
     pace: Pace,
     stuck_told: bool,
@@ -124,6 +127,7 @@ impl Node {
             farewell: lifetime::Farewell::Told,
             pause: None,
             height: None,
+            at_rest: None,
             height_noted_ms: None,
             pace: Pace::default(),
             stuck_told: false,

@@ -35,6 +35,10 @@ impl Ledger {
         if let Some((height, round, step)) = self.sign_state {
             records.push(Record::SignStateSeen { at, height, round, step });
         }
+        let (after_upgrade, halt_at) = (self.after_upgrade, self.halt_at);
+        if after_upgrade.is_some() || halt_at.is_some() {
+            records.push(Record::LaunchNoted { at, after_upgrade, halt_at });
+        }
         for entry in self.entries.values() {
             restate_entry(entry, &mut records);
         }

@@ -104,6 +104,8 @@ pub(crate) struct Unit {
     /// Why its last launch came to nothing.
     pub(crate) not_started: Option<String>,
     pub(crate) healthy: Option<bool>,
+    /// It failed, and was not launched again since.
+    pub(crate) has_failed: bool,
     /// Left down because the policy wants no restart.
     pub(crate) rested: bool,
     /// Its launches are held by a file.
@@ -136,6 +138,7 @@ impl Unit {
             last_exit: None,
             not_started: None,
             healthy: None,
+            has_failed: false,
             rested: false,
             suspend_file: false,
             found_ms: 0,
@@ -159,7 +162,7 @@ impl Unit {
         if self.doing != Doing::Down || failing.run < self.run {
             return;
         }
-        (self.run, self.failed) = (failing.run, None);
+        (self.run, self.failed, self.has_failed) = (failing.run, None, true);
         let within = u32::try_from(failing.recent_ms.len()).unwrap_or(u32::MAX);
         let decided = fate(rules, self.last_exit, failing.in_a_row, within, seed ^ self.run.0);
         let ended_ms = failing.recent_ms.last().copied().unwrap_or(now_ms);
@@ -253,7 +256,7 @@ impl Unit {
             _ => return Meaning::Nothing,
         }
         self.launches += 1;
-        (self.healthy, self.not_started) = (None, None);
+        (self.healthy, self.not_started, self.has_failed) = (None, None, false);
         Meaning::Started { pid }
     }
 
@@ -364,6 +367,7 @@ impl Unit {
             return None;
         }
         let Failed { status, ran_ms } = self.failed.take()?;
+        self.has_failed = true;
         self.failures.note(rules, now_ms, ran_ms);
         let within = u32::try_from(self.failures.at_ms.len()).unwrap_or(u32::MAX);
         let decided = match self.danger.take() {
@@ -381,6 +385,15 @@ impl Unit {
         Some(decided)
     }
 
+    /// Its end, which was not judged yet, is none to be held against it; unless it must not be launched again without a
+    /// person.
+    pub(crate) fn excuse(&mut self, rules: &UnitRules) {
+        let dangerous = self.danger.as_ref().is_some_and(|(run, _)| *run == self.run);
+        let forbidden =
+            |status| matches!(status, Some(ExitStatus::Code(code)) if rules.forbidden_exits.contains(&code));
+        self.failed = self.failed.take().filter(|failed| dangerous || forbidden(failed.status));
+    }
+
     /// How many failures there were in a row.
     pub(crate) fn failures_in_a_row(&self) -> u32 {
         self.failures.in_a_row
@@ -396,7 +409,7 @@ impl Unit {
     pub(crate) fn give_fresh_chance(&mut self) {
         self.failures = Failures::default();
         (self.failed, self.unnoted) = (None, None);
-        self.rested = false;
+        (self.has_failed, self.rested) = (false, false);
         match &mut self.doing {
             Doing::BackOff { .. } => self.doing = Doing::Down,
             // Whatever it was lost by, it is only ended now.

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use ov_daemon::core::{Core, CoreError};
 use ov_daemon::fetch::Supply;
 use ov_daemon::steps::{Place, Workshop, carry_out};
-use ov_engine::{Effect, Input, Ledger, Order, Refused, StepCall, StepReport, UnitReport};
+use ov_engine::{Effect, Entry, Input, Ledger, Order, Refused, StepCall, StepReport, UnitReport};
 use ov_journal::{JournalError, Options};
 use ov_release::fetch::Cancel;
 use ov_sys::Clock;
 use ov_types::record::StepFacts;
-use ov_types::{Direction, EventKind, PlanId, Problem, RunId, Step, UnitName};
+use ov_types::{AfterUpgrade, Direction, EventKind, PlanId, Problem, RunId, Step, UnitName};
 use std::sync::Arc;
 
 use crate::world::{Event, Task};
@@ -116,7 +116,11 @@ impl World {
         if let Some(pid) = self.units.main().map(|main| main.pid) {
             self.later(500, Task::Poll { pid });
         }
-        self.give(Input::Found(found))
+        self.give(Input::Found(found))?;
+        // What an earlier daemon was told last may have been lost with it.
+        let remembered = self.daemon.as_ref().and_then(|daemon| daemon.core.node().ledger().after_upgrade());
+        self.known.after_upgrade = remembered;
+        Ok(())
     }
 
     fn is_suspended_by_file(&self) -> bool {
@@ -202,8 +206,9 @@ impl World {
     fn hand_out(&mut self, effects: Vec<Effect>, ledger: &Ledger) -> Lawful {
         for effect in effects {
             match effect {
-                Effect::Launch { unit, run } => {
+                Effect::Launch { unit, run, occasion } => {
                     self.check_launch(&unit, ledger)?;
+                    self.check_occasion(&unit, &occasion)?;
                     let wait_ms = self.unit_turn(&unit, 40);
                     self.later(wait_ms, Task::Launch { unit, run });
                 }
@@ -256,6 +261,14 @@ impl World {
             }
             EventKind::StepStarted { step: Step::Start, direction: Direction::Forward, .. }
             | EventKind::StepStarted { step: Step::Stop, direction: Direction::Backward, .. } => self.units.forgive(),
+            EventKind::StepDone { plan, step: Step::Switch, direction, .. } => {
+                let forward = *direction == Direction::Forward;
+                let ledger = self.daemon.as_ref().map(|daemon| daemon.core.node().ledger());
+                let entry = ledger.and_then(|ledger| ledger.entry(*plan)).filter(|_| forward);
+                let height = |entry: &Entry| AfterUpgrade { height: entry.plan.trigger.height() };
+                self.known.after_upgrade = entry.map(height);
+            }
+            EventKind::UnitStarted { unit, .. } if unit.is_main() => self.known.after_upgrade = None,
             _ => {}
         }
         let name = match kind {

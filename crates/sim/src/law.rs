@@ -6,7 +6,7 @@ use ov_engine::{Entry, Ledger, Phase};
 use ov_release::{CurrentRelease, State};
 use ov_sys::Disk;
 use ov_types::record::Outcome;
-use ov_types::{Lasting, PlanId, Problem, Step, Trigger, UnitName};
+use ov_types::{AfterUpgrade, Lasting, Occasion, PlanId, Problem, Step, Trigger, UnitName};
 use ov_vault::OnDisk;
 
 use crate::{Home, Lawful, Program, Violation, World, home};
@@ -23,6 +23,8 @@ pub struct Known {
     durable: Ledger,
     /// What it says if the last append arrived although it failed.
     pub(crate) attempted: Option<Ledger>,
+    /// The upgrade whose release did not come up yet.
+    pub(crate) after_upgrade: Option<AfterUpgrade>,
     /// A release was complete and the current one.
     ever_current: bool,
     /// Operations at the last look.
@@ -80,6 +82,7 @@ fn same(before: &Ledger, folded: &Ledger) -> bool {
     before.entries().eq(folded.entries())
         && units.iter().all(same_unit)
         && (before.sign_state(), before.last_end()) == (folded.sign_state(), folded.last_end())
+        && (before.after_upgrade(), before.halt_at()) == (folded.after_upgrade(), folded.halt_at())
 }
 
 #[expect(clippy::expect_used, reason = "a word is a name")]
@@ -185,6 +188,19 @@ impl World {
             })?;
         }
         Ok(())
+    }
+
+    /// Main's launches know of an upgrade until its release came up once, and never later.
+    pub(crate) fn check_occasion(&mut self, unit: &UnitName, occasion: &Occasion) -> Lawful {
+        if !unit.is_main() {
+            return Ok(());
+        }
+        if occasion.after_upgrade.is_some() {
+            self.tally.count("launch.after-upgrade");
+        }
+        law(occasion.after_upgrade == self.known.after_upgrade, || {
+            format!("main is launched with {occasion:?}, and what holds is {:?}", self.known.after_upgrade)
+        })
     }
 
     /// A program that cannot read the data may be started only to be proven bad.

@@ -98,6 +98,7 @@ const NAMES: &[&str] = &[
     "unit.parked",
     "unit.refused-data",
     "found.running",
+    "launch.after-upgrade",
     "found.ended",
     "found.ending",
     "found.orphaned",

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Direction, ExitStatus, Height, Moment, Origin, ParkReason, Plan, PlanId, Problem, ReleaseName, RunId, SnapshotId,
-    Step, Trigger, UnitName,
+    AfterUpgrade, Direction, ExitStatus, Height, Moment, Origin, ParkReason, Plan, PlanId, Problem, ReleaseName, RunId,
+    SnapshotId, Step, Trigger, UnitName,
 };
 
 /// What is known of an upgrade that its later steps, or their undoing, need: mostly what earlier steps found out.
@@ -264,6 +264,17 @@ pub enum Record {
         /// From the order to stop until nothing of it was left; a stop that was cut short by its grace too.
         took_ms: u64,
     },
+    /// What the launches of main depend on, besides plans, is this from now on.
+    LaunchNoted {
+        /// When.
+        at: Moment,
+        /// The upgrade to the release that is current, while that has not answered since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_upgrade: Option<AfterUpgrade>,
+        /// Where main was told, at its last launch, to halt by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        halt_at: Option<Height>,
+    },
     /// What a validator had signed when its process ended: it must never be lower at a start.
     SignStateSeen {
         /// When.
@@ -316,6 +327,7 @@ impl Record {
             | Record::UnitReleased { at, .. }
             | Record::UnitFailed { at, .. }
             | Record::StopTook { at, .. }
+            | Record::LaunchNoted { at, .. }
             | Record::SignStateSeen { at, .. }
             | Record::HeightSeen { at, .. }
             | Record::MainEnded { at, .. } => *at,

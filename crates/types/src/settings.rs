@@ -207,6 +207,10 @@ pub struct EngineSettings {
     /// How long before its trigger it is told that an upgrade is near, each once.
     #[serde(default)]
     pub near_ms: Vec<u64>,
+    /// Whether main can be told, at its launch, to halt by itself before the block of a height, and its data tells how far
+    /// it came.
+    #[serde(default)]
+    pub halts_when_told: bool,
     /// How long the daemon looks after the node.
     #[serde(default)]
     pub lifetime: Lifetime,

@@ -220,6 +220,7 @@ fn launch(settings: &Settings, arguments: &[String]) -> LaunchShape {
     LaunchShape {
         program: Template::in_release(&format!("bin/{}", settings.name)),
         args: arguments.iter().map(Template::literal).collect(),
+        added: Vec::new(),
         env: Vec::new(),
         env_files: Vec::new(),
         inherit_env: true,
@@ -269,6 +270,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, is_asked: bool, 
         stall: is_asked.then_some(StallPolicy { within_ms: 300_000, restart: false }),
         has_scouts: true,
         near_ms: NEAR_MS.into(),
+        halts_when_told: false,
         lifetime: Lifetime::Main,
         seed: seed(&settings.home),
     }

@@ -159,6 +159,7 @@ fn unit(launch: &Launch, cwd: &Path) -> UnitShape {
         launch: LaunchShape {
             program: program(launch),
             args: launch.args().iter().map(Template::literal).collect(),
+            added: Vec::new(),
             env: Vec::new(),
             env_files: Vec::new(),
             inherit_env: true,
@@ -247,6 +248,7 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
         stall: None,
         has_scouts: true,
         near_ms: NEAR_MS.into(),
+        halts_when_told: false,
         lifetime: Lifetime::Main,
         seed: cosmos::seed(&settings.home.to_string_lossy()),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ov_chains::shape::Output;
 use ov_engine::{Effect, Farewell, Input, StepCall, StepReport, UnitReport};
-use ov_types::{Direction, EventKind, PlanId, Problem, RunId, Step, UnitName};
+use ov_types::{Direction, EventKind, Occasion, PlanId, Problem, RunId, Step, UnitName};
 use ov_vault::SignState;
 
 use super::{End, Keeper, Message, StepTask};
@@ -21,7 +21,7 @@ impl Keeper {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), CoreError> {
         for effect in effects {
             match effect {
-                Effect::Launch { unit, run } => self.launch(&unit, run),
+                Effect::Launch { unit, run, occasion } => self.launch(&unit, run, occasion),
                 Effect::Stop { unit, rule, .. } => self.tell_unit(&unit, Command::Stop { rule }),
                 Effect::EndOrphans { unit, rule } => self.tell_unit(&unit, Command::EndOrphans { rule }),
                 Effect::Consult => self.look_for_plans(true),
@@ -53,7 +53,7 @@ impl Keeper {
         }
     }
 
-    fn launch(&mut self, unit: &UnitName, run: RunId) {
+    fn launch(&mut self, unit: &UnitName, run: RunId, occasion: Occasion) {
         if let Some(message) = self.doubt_about_custody().filter(|_| unit.is_main()) {
             let (reports, unit) = (self.ground.reports.clone(), unit.clone());
             let report = UnitReport::LaunchFailed { run, message, is_unsafe: true };
@@ -68,7 +68,7 @@ impl Keeper {
             (here.mark, here.said) = (mark, crate::units::Said::default());
         }
         let (shape, signed) = (Arc::clone(&self.shape), self.recorded_sign_state());
-        self.tell_unit(unit, Command::Launch { run, shape, signed });
+        self.tell_unit(unit, Command::Launch { run, occasion, shape, signed });
     }
 
     fn tell_unit(&self, unit: &UnitName, command: Command) {

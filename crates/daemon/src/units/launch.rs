@@ -9,11 +9,11 @@ use ov_chains::NodeShape;
 use ov_chains::shape::{LaunchShape, Output, Probe, Stdin, UnitShape};
 use ov_supervise::{LogSettings, Output as ShimOutput, ResourceLimit, Spec, SuperviseError};
 use ov_sys::Disk;
-use ov_types::{Problem, RunId, UnitName};
+use ov_types::{Occasion, Problem, RunId, UnitName};
 use ov_vault::SignState;
 
 use super::guard::{guard, told};
-use super::{accounts, cgroup};
+use super::{accounts, arguments, cgroup};
 
 /// How long what a main process leaves behind has between SIGTERM and SIGKILL.
 const LEFTOVER_GRACE_MS: u64 = 5_000;
@@ -52,7 +52,7 @@ pub(super) fn compose(
     disk: &dyn Disk,
     shape: &NodeShape,
     unit: &UnitName,
-    run: RunId,
+    (run, occasion): (RunId, &Occasion),
     signed: Option<SignState>,
     unit_directory: &Path,
 ) -> Result<Spec, Refusal> {
@@ -69,12 +69,14 @@ pub(super) fn compose(
     } else {
         Vec::new()
     };
+    let environment = environment(disk, unit_shape, &release)?;
+    let arguments = arguments::of_launch(launch, occasion, &release, &environment).map_err(Refusal::plain)?;
     Ok(Spec {
         run: run.0,
         program: launch.program.fill_path(&release),
         arg0: None,
-        arguments: launch.args.iter().map(|argument| argument.fill(&release).into()).collect(),
-        environment: environment(disk, unit_shape, &release)?,
+        arguments,
+        environment,
         working_directory: Some(launch.cwd.fill_path(&release)),
         user: account.user,
         group: account.group,

@@ -117,7 +117,7 @@ mod tests {
     use ov_supervise::LogSettings;
     use ov_sys::SimDisk;
     use ov_sys::durable::{make_directories, replace};
-    use ov_types::RunId;
+    use ov_types::{Occasion, RunId};
 
     use super::*;
 
@@ -126,7 +126,7 @@ mod tests {
         make_directories(&disk, Path::new("/n"), 0o755).unwrap();
         replace(&disk, Path::new("/n/omnivisor.toml"), b"[unit.main]\nprogram = \"/bin/node\"\n", 0o644).unwrap();
         let shape = Arc::new(ov_chains::load(&disk, Path::new("/n"), None).unwrap());
-        Command::Launch { run: RunId(run), shape, signed: None }
+        Command::Launch { run: RunId(run), occasion: Occasion::default(), shape, signed: None }
     }
 
     fn rule(grace_ms: u64) -> StopRule {

@@ -169,6 +169,7 @@ impl Node {
     /// What the data says is what counts, whatever was seen before: it may be other data. Of how fast the chain moves it
     /// tells nothing.
     pub(super) fn take_height_at_rest(&mut self, height: Height) {
+        self.at_rest = Some(height);
         if self.height.is_none_or(|(before, _)| before != height) {
             self.height = Some((height, self.now.monotonic_ms));
         }

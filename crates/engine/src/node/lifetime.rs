@@ -95,7 +95,7 @@ impl Node {
         let rests = self.units.get(&main).is_some_and(|unit| unit.is_down() && (unit.rested || parked.is_some()));
         let awaited = |entry: &Entry| {
             let due = !entry.is_in_window() && !entry.is_going_back() && self.is_due(entry);
-            !entry.is_over() && (due || entry.is_before_launch() || entry.is_halted_for())
+            !entry.is_over() && (due || entry.is_before_launch() || self.is_halted_for(entry))
         };
         rests && !self.consulting && self.pause.is_none() && !self.ledger.entries().any(awaited)
     }

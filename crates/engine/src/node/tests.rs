@@ -6,13 +6,16 @@ use std::collections::VecDeque;
 
 use super::*;
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{Direction, ExitStatus, FailurePolicy, Lifetime, Origin, Problem, ReleaseName, RunId, UpgradeRules};
+use ov_types::{
+    Direction, ExitStatus, FailurePolicy, Lifetime, Occasion, Origin, Problem, ReleaseName, RunId, UpgradeRules,
+};
 use proptest::prelude::*;
 
 use crate::unit::tests::rules;
 use crate::{Found, Order, StepCall, StepReport, UnitReport};
 
 mod grace;
+mod launches;
 mod naming;
 mod near;
 mod superseding;
@@ -36,6 +39,7 @@ pub(crate) fn settings() -> EngineSettings {
         stall: None,
         has_scouts: false,
         near_ms: vec![600_000, 86_400_000, 3_600_000],
+        halts_when_told: false,
         lifetime: Lifetime::Standing,
         seed: 1,
     }
@@ -71,7 +75,11 @@ struct World {
     current: &'static str,
     /// The releases that were launched, in order.
     launched: Vec<&'static str>,
+    /// Why, each time.
+    occasions: Vec<Occasion>,
     answers: VecDeque<Input>,
+    /// How high the data is.
+    at_rest: Option<u64>,
     /// Steps that fail, how often, and whether for good.
     failing: Vec<(Step, Direction, u32)>,
     /// Main of the new release ends this often right after its launch.
@@ -99,7 +107,9 @@ impl World {
             last_run: RunId(0),
             current: "v1",
             launched: Vec::new(),
+            occasions: Vec::new(),
             answers: VecDeque::new(),
+            at_rest: None,
             failing: Vec::new(),
             crashes_of_new: 0,
             told: Vec::new(),
@@ -142,7 +152,8 @@ impl World {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Launch { unit, run } => {
+            Effect::Launch { unit, run, occasion } => {
+                self.occasions.push(occasion);
                 self.mains_ever_two |= self.main.is_some();
                 assert!(run > self.last_run, "a launch was numbered twice");
                 self.launched.push(self.current);
@@ -158,7 +169,10 @@ impl World {
                 self.main = None;
                 self.answers.push_back(Input::Unit(unit, UnitReport::OrphansGone));
             }
-            Effect::Consult => self.answers.push_back(Input::Consulted),
+            Effect::Consult => {
+                self.answers.extend(self.at_rest.map(|at_rest| Input::HeightAtRest(Height(at_rest))));
+                self.answers.push_back(Input::Consulted);
+            }
             Effect::RunStep(call) => self.step(&call),
             Effect::AbandonStep { .. } => {}
             Effect::Tell(kind) => self.told.push(kind),

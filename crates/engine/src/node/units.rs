@@ -10,6 +10,7 @@ use ov_types::Trigger;
 
 impl Node {
     pub(super) fn settle_units(&mut self) {
+        self.note_answer();
         let names: Vec<UnitName> = self.units.keys().cloned().collect();
         for name in names {
             let Some(rules) = self.settings.units.get(&name).cloned() else { continue };
@@ -22,6 +23,9 @@ impl Node {
             // Whether it failed, or halted for an upgrade, the scouts tell.
             if name.is_main() && self.consulting {
                 continue;
+            }
+            if name.is_main() {
+                self.settle_halt();
             }
             let Some(unit) = self.units.get_mut(&name) else { continue };
             let Some(decided) = unit.settle(&rules, self.now.monotonic_ms, self.settings.seed) else { continue };
@@ -96,7 +100,10 @@ impl Node {
             let Some(command) = unit.reconcile(&rules, gate, self.now.monotonic_ms) else { continue };
             let unit = name;
             match command {
-                Command::Launch(run) => self.effect(Effect::Launch { unit, run }),
+                Command::Launch(run) => {
+                    let occasion = self.occasion(&unit);
+                    self.effect(Effect::Launch { unit, run, occasion });
+                }
                 Command::EndOrphans(rule) => self.effect(Effect::EndOrphans { unit, rule }),
                 Command::Stop(run, rule) => {
                     self.tell(EventKind::UnitStopping { unit: unit.clone() });
@@ -155,7 +162,7 @@ impl Node {
             if self.consulting {
                 return Some("the scouts".to_owned());
             }
-            if let Some(entry) = self.ledger.entries().find(|entry| entry.is_halted_for()) {
+            if let Some(entry) = self.ledger.entries().find(|entry| self.is_halted_for(entry)) {
                 return Some(format!("upgrade {} to {}: the node halted for it", entry.plan.id, entry.plan.release));
             }
         }
@@ -214,14 +221,14 @@ impl Node {
     }
 }
 
-impl Entry {
-    /// Whether the node halted for it, and the new release was not launched yet: the old one must not be.
-    pub(super) fn is_halted_for(&self) -> bool {
-        let before_start = match &self.phase {
+impl Node {
+    /// Whether the node halted for an upgrade, and the new release was not launched yet: the old one must not be.
+    pub(super) fn is_halted_for(&self, entry: &Entry) -> bool {
+        let before_start = match &entry.phase {
             Phase::Forward { step, attempt, .. } => *step < Step::Start || (*step == Step::Start && *attempt == 0),
             Phase::Prepared | Phase::Armed => true,
             _ => false,
         };
-        matches!(self.plan.trigger, Trigger::Halt { .. }) && before_start
+        before_start && (matches!(entry.plan.trigger, Trigger::Halt { .. }) || self.has_come_to(entry))
     }
 }

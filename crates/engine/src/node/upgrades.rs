@@ -1,7 +1,7 @@
 //! Upgrades: which step is next, when it is due, what follows its end or its failure.
 
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{Direction, EventKind, PlanId, Problem, Record, StartWhen, Step, Trigger, UnitName};
+use ov_types::{AfterUpgrade, Direction, EventKind, PlanId, Problem, Record, StartWhen, Step, Trigger, UnitName};
 
 use super::{Active, Node};
 use crate::ledger::{Entry, Phase, gives_fresh_chance};
@@ -79,7 +79,9 @@ impl Node {
         let reached = match entry.plan.trigger {
             Trigger::Now | Trigger::Halt { .. } => true,
             Trigger::Time { wall_ms } => self.now.wall_ms >= wall_ms,
-            Trigger::Height { height } => self.height.is_some_and(|(seen, _)| seen >= height),
+            Trigger::Height { height } => {
+                self.height.is_some_and(|(seen, _)| seen >= height) || self.has_come_to(entry)
+            }
             Trigger::AwaitHalt { .. } => false,
         };
         let told = self.active.get(&entry.plan.id).is_some_and(|active| active.is_applied);
@@ -264,6 +266,11 @@ impl Node {
     pub(super) fn finish_step(&mut self, plan: PlanId, step: Step, direction: Direction, facts: StepFacts) {
         self.tell(EventKind::StepDone { plan, step, direction, facts: facts.clone() });
         self.record(Record::StepDone { at: self.now, plan, step, direction, facts });
+        if step == Step::Switch {
+            let height = self.ledger.entry(plan).and_then(|entry| entry.plan.trigger.height());
+            let forward = direction == Direction::Forward;
+            self.note_launches(forward.then_some(AfterUpgrade { height }), self.ledger.halt_at);
+        }
         let active = self.active.entry(plan).or_default();
         *active = Active { is_applied: active.is_applied, ..Active::default() };
     }

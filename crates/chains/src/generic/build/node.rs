@@ -94,6 +94,7 @@ impl Builder<'_, '_> {
             stall: self.stall(file, probes),
             has_scouts,
             near_ms: upgrade.near.iter().map(|near| near.ms()).collect(),
+            halts_when_told: false,
             lifetime: Lifetime::Standing,
             seed: seed(&self.home_text),
         }

@@ -54,6 +54,7 @@ impl Builder<'_, '_> {
         LaunchShape {
             program: self.program(&key.name("program"), unit.program.as_deref(), of),
             args: self.templates(&key.name("args"), &unit.args, of),
+            added: Vec::new(),
             env,
             env_files,
             inherit_env: unit.inherit_env,
