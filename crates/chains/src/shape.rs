@@ -457,8 +457,13 @@ pub struct VersionProbe {
 pub struct ReleaseCheck {
     /// With these arguments it tells its version, and touches nothing but its home.
     pub args: Vec<String>,
-    /// How the line with the version begins; without such a line, the first one has it.
-    pub version_line: String,
+    /// Where its answer has the version.
+    pub version: VersionSaid,
+    /// Whether the version must be the name of the release, letter for letter; only the first release has another name.
+    /// Otherwise a name that begins a version makes one doubt all others.
+    pub is_name: bool,
+    /// The units whose programs are asked.
+    pub units: Vec<UnitName>,
     /// Variables that tell it where its home is.
     pub home_variables: Vec<String>,
     /// Whether the name of a plan stands in the program that carries it out.
@@ -467,6 +472,15 @@ pub struct ReleaseCheck {
     pub peers: Vec<String>,
     /// The place of the version in their answers (RFC 6901).
     pub peer_version: String,
+}
+
+/// Where a program's answer has its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionSaid {
+    /// In the line that begins so; without such a line, in the first one.
+    Line(String),
+    /// In the JSON that it prints, perhaps among other lines, at this place (RFC 6901).
+    Json(String),
 }
 
 /// What a release says of its version.

@@ -209,8 +209,13 @@ pub fn release_layout(shape: &NodeShape) -> ov_release::Layout {
 
 /// The program of a release, relative to its directory, if main is launched through `current` or `{release}`.
 pub fn program_in_release(shape: &NodeShape) -> Option<String> {
+    program_of_unit(shape, &ov_types::UnitName::main())
+}
+
+/// The same for any unit.
+pub(crate) fn program_of_unit(shape: &NodeShape, unit: &ov_types::UnitName) -> Option<String> {
     let marker = PathBuf::from("/\u{1}release");
-    let main = shape.units.get(&ov_types::UnitName::main())?;
+    let main = shape.units.get(unit)?;
     let program = main.launch.program.fill_path(&marker);
     let inside = program.strip_prefix(&marker).or_else(|_| program.strip_prefix(&shape.layout.current)).ok()?;
     inside.to_str().map(str::to_owned)

@@ -28,6 +28,7 @@ use crate::reload::Written;
 use crate::shape::{
     FetchShape, HeightFiles, HeightProbe, HomeLayout, Hook, HookArg, HookCodes, KeepShape, LaunchShape, NodeProbes,
     NodeShape, Output, ProveShape, ReleaseCheck, RemoteSignerShape, Retention, Scout, SignerShape, Stdin, UnitShape,
+    VersionSaid,
 };
 use crate::template::Template;
 use crate::words::{GRACE_MS_MAX, NEAR_MS};
@@ -300,7 +301,9 @@ pub(super) fn release_check(program: &str, config: &NodeConfig) -> ReleaseCheck 
     let own_home = NodeLaunch { program, arguments: &[], environment: &|_| None }.variable_of("home");
     ReleaseCheck {
         args: ["version", "--long"].map(str::to_owned).into(),
-        version_line: "version:".to_owned(),
+        version: VersionSaid::Line("version:".to_owned()),
+        is_name: false,
+        units: vec![UnitName::main()],
         home_variables: vec!["HOME".to_owned(), own_home],
         names_plans: true,
         peers: config.references.iter().map(|address| format!("{address}/abci_info")).collect(),

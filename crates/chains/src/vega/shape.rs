@@ -20,7 +20,7 @@ use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
     Expect, FetchShape, JsonRpcCall, KeepShape, LaunchShape, NodeProbes, NodeShape, Output, PlanParts, PlanQuestion,
-    Probe, ProveShape, Readiness, ReleaseCheck, Retention, Scout, Stdin, UnitShape, VersionProbe,
+    Probe, ProveShape, Readiness, ReleaseCheck, Retention, Scout, Stdin, UnitShape, VersionProbe, VersionSaid,
 };
 use crate::template::Template;
 use crate::words::NEAR_MS;
@@ -78,7 +78,7 @@ pub fn shape(disk: &dyn Disk, home: &Home, cwd: &Path) -> NodeShape {
         },
         before_switch: None,
         migrate: None,
-        release_check: Some(release_check()),
+        release_check: Some(release_check(run_config)),
         prove: ProveShape { soak_ms: 2 * POLL_MS, within_ms: first_answer_ms(settings) },
         signer: consensus.as_ref().and_then(|it| cosmos::signer(&it.home, &it.config)),
         remote_signer: consensus.as_ref().and_then(|it| cosmos::remote_signer(&it.home, &it.config)),
@@ -197,10 +197,12 @@ fn version_probe(core: &Launch) -> VersionProbe {
     }
 }
 
-fn release_check() -> ReleaseCheck {
+fn release_check(run_config: &RunConfig) -> ReleaseCheck {
     ReleaseCheck {
         args: VERSION_ARGS.map(str::to_owned).into(),
-        version_line: "{\"version\":\"".to_owned(),
+        version: VersionSaid::Json("/version".to_owned()),
+        is_name: true,
+        units: std::iter::once(UnitName::main()).chain(data_node(run_config).map(|(name, _)| name)).collect(),
         home_variables: vec!["HOME".to_owned()],
         names_plans: false,
         peers: Vec::new(),

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use memchr::memmem::Finder;
-use ov_chains::shape::{LaunchShape, ReleaseCheck};
+use ov_chains::shape::{LaunchShape, ReleaseCheck, VersionSaid};
 use ov_sys::durable;
 use ov_sys::process::{Ending, Output, Program, run};
 use ov_types::{Origin, ReleaseName, UnitName};
@@ -25,14 +25,41 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// What a loader ends with when a library is missing, and a shell when there is no such program.
 const NEVER_RAN: [i32; 2] = [126, 127];
 
-/// The program of a release, and how it is asked.
-fn program<'a>(
+/// A program of a release, and how it is asked.
+type Asked<'a> = (PathBuf, &'a ReleaseCheck, &'a LaunchShape);
+
+/// The program that main runs of a release.
+fn program<'a>(input: &'a DoctorInput<'_>, release: &ReleaseName) -> Option<Asked<'a>> {
+    let check = input.shape.release_check.as_ref()?;
+    program_of(input, release, check, &UnitName::main())
+}
+
+/// All programs of a release that are asked, each once.
+fn programs<'a>(input: &'a DoctorInput<'_>, release: &ReleaseName) -> Vec<Asked<'a>> {
+    let mut programs: Vec<Asked<'a>> = Vec::new();
+    let Some(check) = &input.shape.release_check else { return programs };
+    for asked in check.units.iter().filter_map(|unit| program_of(input, release, check, unit)) {
+        if programs.iter().all(|(known, ..)| *known != asked.0) {
+            programs.push(asked);
+        }
+    }
+    programs
+}
+
+fn program_of<'a>(
     input: &'a DoctorInput<'_>,
     release: &ReleaseName,
-) -> Option<(PathBuf, &'a ReleaseCheck, &'a LaunchShape)> {
-    let check = input.shape.release_check.as_ref()?;
-    let launch = &input.shape.units.get(&UnitName::main())?.launch;
-    let path = input.layout.directory(release).join(crate::steps::program_in_release(input.shape)?);
+    check: &'a ReleaseCheck,
+    unit: &UnitName,
+) -> Option<Asked<'a>> {
+    let launch = &input.shape.units.get(unit)?.launch;
+    let directory = input.layout.directory(release);
+    let path = match crate::steps::program_of_unit(input.shape, unit) {
+        Some(inside) => directory.join(inside),
+        // What is launched may lie elsewhere, where a release says so.
+        None if input.shape.layout.launch_file.is_some() => launch.program.fill_path(&directory),
+        None => return None,
+    };
     durable::followed(input.disk, &path).ok()??;
     Some((path, check, launch))
 }
@@ -44,21 +71,24 @@ pub(super) fn says(input: &DoctorInput<'_>, release: &ReleaseName) -> Option<Str
         return None;
     }
     let said = ask(input, release, &path, check, launch).ok().filter(Output::success)?;
-    Some(version_said(&said, &check.version_line)).filter(|version| !version.is_empty())
+    Some(version_said(&said, &check.version)).filter(|version| !version.is_empty())
 }
 
 pub(super) fn version(input: &DoctorInput<'_>) -> Vec<Verdict> {
     let Some(target) = input.target() else { return Vec::new() };
-    let Some((path, check, launch)) = program(input, &target) else { return Vec::new() };
+    programs(input, &target).into_iter().map(|asked| version_of(input, &target, asked)).collect()
+}
+
+fn version_of(input: &DoctorInput<'_>, target: &ReleaseName, (path, check, launch): Asked<'_>) -> Verdict {
     let subject = path.display();
     if launch.user.is_some() || launch.group.is_some() {
-        return vec![Verdict::unknown(subject, "it is not started as another user only to say its version")];
+        return Verdict::unknown(subject, "it is not started as another user only to say its version");
     }
-    let said = match ask(input, &target, &path, check, launch) {
+    let said = match ask(input, target, &path, check, launch) {
         Ok(output) => output,
-        Err(error) => return vec![does_not_run(&path, &format!("it cannot be started: {error}"))],
+        Err(error) => return does_not_run(&path, &format!("it cannot be started: {error}")),
     };
-    vec![match said.ending {
+    match said.ending {
         Ending::Signaled(signal) => {
             does_not_run(&path, &format!("it was killed by signal {signal} before it could say its version"))
         }
@@ -69,12 +99,19 @@ pub(super) fn version(input: &DoctorInput<'_>) -> Vec<Verdict> {
             let message = format!("it did not say its version within {} seconds", ANSWER_TIMEOUT.as_secs());
             Verdict::warning(subject, message, "run its `version` by hand")
         }
-        Ending::Exited(0) => judge(&target, &path, &version_said(&said, &check.version_line)),
+        Ending::Exited(0) => {
+            let version = version_said(&said, &check.version);
+            if check.is_name && !input.shape.layout.is_first(target) {
+                judge_name(target, &path, &version)
+            } else {
+                judge(target, &path, &version)
+            }
+        }
         Ending::Exited(code) => {
             let message = format!("asked for its version it ends with {code}: {}", last_line(&said));
             Verdict::warning(subject, message, "run its `version` by hand")
         }
-    }]
+    }
 }
 
 fn does_not_run(path: &Path, why: &str) -> Verdict {
@@ -106,9 +143,16 @@ fn ask(
     output.and_then(|output| removed.map(|()| output))
 }
 
-/// What it says of its version: the line that begins so, in either output; else the first line.
-fn version_said(said: &Output, line: &str) -> String {
+/// What it says of its version, in either output.
+fn version_said(said: &Output, place: &VersionSaid) -> String {
     let texts = [&said.stdout, &said.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let line = match place {
+        VersionSaid::Line(line) => line,
+        VersionSaid::Json(pointer) => {
+            let version = texts.iter().find_map(|text| crate::probe::text_within(text, pointer));
+            return version.map(|version| shown(&version)).unwrap_or_default();
+        }
+    };
     let marked = texts.iter().flat_map(|text| text.lines()).find_map(|text| text.strip_prefix(line));
     let first = || texts.iter().flat_map(|text| text.lines()).find(|text| !text.trim().is_empty());
     shown(marked.or_else(first).unwrap_or_default())
@@ -123,6 +167,16 @@ fn last_line(said: &Output) -> String {
 /// Printable, and not too long for a finding.
 fn shown(text: &str) -> String {
     text.trim().chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// The release is called as its program calls itself.
+fn judge_name(name: &ReleaseName, path: &Path, version: &str) -> Verdict {
+    let subject = path.display();
+    if version == name.as_str() {
+        return Verdict::good(subject, format!("it runs here, and says that it is `{version}`"));
+    }
+    let message = format!("wrong binary version provided - provided: {version}, want: {name}");
+    Verdict::error(subject, message, "put the program of that version there")
 }
 
 /// A plan has a name and no version; but many a name begins one.

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use ov_chains::plans::{PlanNames, PlanRules};
-use ov_chains::shape::{ReleaseCheck, RemoteSignerShape, Scout, SignerShape};
+use ov_chains::shape::{ReleaseCheck, RemoteSignerShape, Scout, SignerShape, VersionSaid};
 use ov_sys::{RealDisk, SimClock};
 use ov_types::{Moment, Origin, PlanId, Trigger};
 
@@ -95,7 +95,9 @@ impl Home {
         };
         shape.release_check = Some(ReleaseCheck {
             args: vec!["version".to_owned()],
-            version_line: "version:".to_owned(),
+            version: VersionSaid::Line("version:".to_owned()),
+            is_name: false,
+            units: vec![UnitName::main()],
             home_variables: vec!["HOME".to_owned()],
             names_plans: true,
             peers: vec![peer("v2.0.1")],
@@ -192,6 +194,13 @@ fn program(home: &Home, text: &str) {
     fs::write(home.path("releases/v2/bin/node"), text).unwrap();
 }
 
+/// A family whose releases are called as their programs call themselves, and what this one says.
+fn names_itself(home: &mut Home, says: &str) {
+    let check = home.shape.release_check.as_mut().unwrap();
+    (check.version, check.is_name) = (VersionSaid::Json("/version".to_owned()), true);
+    program(home, &format!("#!/bin/sh\necho '{says}'\n"));
+}
+
 /// Another node of the network, which says once or more often that it runs this; its address.
 fn peer(version: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -236,7 +245,11 @@ fn went_on_beyond_halt(home: &mut Home) {
 
 #[test]
 fn each_fault_is_found_under_its_name() {
-    let faults: [(&str, Severity, Break); 44] = [
+    let faults: [(&str, Severity, Break); 48] = [
+        ("binary.version", Severity::Ok, |home| names_itself(home, r#"{"version":"v2","hash":"x"}"#)),
+        ("binary.version", Severity::Ok, |home| names_itself(home, r#"a note; {"version":"v2"}"#)),
+        ("binary.version", Severity::Error, |home| names_itself(home, r#"{"version":"v2.0","hash":"x"}"#)),
+        ("binary.version", Severity::Error, |home| names_itself(home, "v2")),
         ("binary.version", Severity::Error, |home| program(home, "#!/bin/sh\nkill -KILL $$\n")),
         ("binary.version", Severity::Error, |home| program(home, "#!/nowhere\n")),
         ("binary.version", Severity::Warning, |home| program(home, "#!/bin/sh\necho version: v3.0.0\n")),

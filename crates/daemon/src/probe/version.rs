@@ -15,7 +15,7 @@ async fn ask(probe: &VersionProbe, release: &ReleaseName, scene: &Scene) -> Resu
     let printed = program::printed(scene, &probe.program, &probe.args).await?;
     let says = match &probe.pointer {
         None => String::from_utf8_lossy(&printed).into_owned(),
-        Some(pointer) => match value::find(&printed, pointer)? {
+        Some(pointer) => match value::find_within(&String::from_utf8_lossy(&printed), pointer)? {
             Value::String(text) => text,
             other => other.to_string(),
         },
