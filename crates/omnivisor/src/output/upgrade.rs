@@ -129,6 +129,12 @@ fn node_sentence(record: &Record) -> Option<(Tone, String)> {
             (Tone::Plain, format!("main ended {how}{height}"))
         }
         Record::HeightSeen { height, .. } => (Tone::Faint, format!("the node is at height {height}")),
+        Record::LaunchNoted { after_upgrade, halt_at, .. } => {
+            let halt = halt_at.map(|height| format!("main was told to halt at height {height}"));
+            let told = after_upgrade.is_none().then(|| "the release that is current has answered".to_owned());
+            let waits = || "the release that is current has not answered yet".to_owned();
+            (Tone::Faint, halt.or(told).unwrap_or_else(waits))
+        }
         Record::PlanAdded { .. }
         | Record::PlanNamed { .. }
         | Record::NearTold { .. }
@@ -188,6 +194,7 @@ fn upgrade_sentence(record: &Record, clock: &Clock) -> Option<(Tone, String)> {
         | Record::UnitReleased { .. }
         | Record::UnitFailed { .. }
         | Record::StopTook { .. }
+        | Record::LaunchNoted { .. }
         | Record::SignStateSeen { .. }
         | Record::HeightSeen { .. }
         | Record::MainEnded { .. } => return None,
