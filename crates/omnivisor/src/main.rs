@@ -19,6 +19,7 @@ mod session;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod visor;
 mod wait;
 mod watch;
 
@@ -31,11 +32,10 @@ use clap::FromArgMatches as _;
 /// A program that lives in this file.
 type Program = fn(Vec<OsString>) -> ExitCode;
 
-/// The names by which a link to this file is called, and the program each of them means.
-const NAMES: [(&str, Program); 2] = [("omnivisor", command_line), ("cosmovisor", cosmovisor::main)];
-
-/// Those that take another program's place: `omnivisor cosmovisor …` is `cosmovisor …`.
-const DROP_INS: [&str; 1] = ["cosmovisor"];
+/// The names by which a link to this file is called, and the program each of them means. All but the first take another
+/// program's place: `omnivisor cosmovisor …` is `cosmovisor …`.
+const NAMES: [(&str, Program); 4] =
+    [("omnivisor", command_line), ("cosmovisor", cosmovisor::main), ("visor", visor::main), ("vegavisor", visor::main)];
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     if first.as_deref() == Some(OsStr::new("shim")) {
         return ov_shim::main(words);
     }
-    if let Some(drop_in) = first.as_ref().filter(|first| is_own_name(&name) && DROP_INS.iter().any(|it| first == it)) {
+    if let Some(drop_in) = first.as_ref().filter(|first| is_own_name(&name) && is_drop_in(first)) {
         return program(drop_in)(std::iter::once(drop_in.clone()).chain(words).collect());
     }
     let words = std::iter::once(name.clone()).chain(first).chain(words).collect();
@@ -54,7 +54,12 @@ fn main() -> ExitCode {
 /// Whether this name means the command line of our own.
 fn is_own_name(name: &OsStr) -> bool {
     let name = Path::new(name).file_name().unwrap_or_default();
-    !is_demo_node(name) && NAMES.iter().skip(1).all(|(known, _)| name != *known)
+    !is_demo_node(name) && !is_drop_in(name)
+}
+
+/// Whether this is the name of a program whose place we take.
+fn is_drop_in(name: &OsStr) -> bool {
+    NAMES.iter().skip(1).any(|(known, _)| name == *known)
 }
 
 /// The program that a name means; unknown names mean the command line, as when somebody renamed the file.

@@ -1,0 +1,10 @@
+//! The drop-in for Visor, as the real program under its names.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and tells why")]
+
+mod visor {
+    mod init;
+    mod place;
+    mod settings;
+    mod version;
+}
