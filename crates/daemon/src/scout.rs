@@ -156,7 +156,10 @@ pub fn ask(disk: &dyn Disk, shape: &NodeShape, known: &Known) -> Looked {
     let releases = known.at_rest.map(|_| fit::releases(disk, shape)).unwrap_or_default();
     let last_behind = fit::last_behind(&releases, known.at_rest);
     for scout in &shape.scouts {
-        let Scout::PlanFile { path, on_failure, rules } = scout else { continue };
+        let Scout::PlanFile { path, on_failure, rules } = scout else {
+            looked.inputs.extend(service::halted_before_it_said_so(scout, known));
+            continue;
+        };
         let mut writing = writing(disk, path);
         match look_ahead(disk, shape, path, rules, known) {
             Sighting::Found(plans, unusable) => {

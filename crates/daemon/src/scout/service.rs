@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use ov_chains::NodeShape;
 use ov_chains::plans::{PlanNames, PlanRules};
-use ov_chains::shape::{PlanParts, PlanQuestion};
+use ov_chains::shape::{PlanParts, PlanQuestion, Scout};
 use ov_engine::Input;
 use ov_sys::Disk;
 use ov_types::{FailurePolicy, Height, Origin, Trigger};
@@ -212,6 +212,21 @@ pub fn understand(
     // First, so that a plan that takes the place of another one does not meet it.
     heard.inputs.splice(0..0, gone.map(|named| Input::PlanGone(named.origin.clone())).collect::<Vec<_>>());
     heard
+}
+
+/// A node that tells by itself when it has halted may have ended before anybody heard it, and then it is down where the
+/// release it ran must not run any more.
+pub(super) fn halted_before_it_said_so(scout: &Scout, known: &Known) -> Option<Input> {
+    let Scout::Asked { question: question @ PlanQuestion::JsonRpc { .. }, on_failure, .. } = scout else { return None };
+    let is_down = matches!(known.main, MainSeen::NotYet | MainSeen::EndedItself { .. } | MainSeen::Stopped);
+    let at = known.at_rest.map(|at_rest| at_rest.at_least).or(known.height).filter(|_| is_down)?;
+    let address = question.shown();
+    let named = known.named.iter().find(|named| {
+        let is_here = matches!(&named.origin, Origin::Service { address: there, .. } if *there == address);
+        is_here && named.height.is_some_and(|height| at >= height)
+    })?;
+    let plan = Candidate { release: named.release.clone(), height: named.height?, info: None };
+    Some(Input::PlanSeen(wish(&plan, Trigger::Halt { height: plan.height }, *on_failure, &named.origin)))
 }
 
 /// When a plan is due; or why it is not carried out, if that is worth a word.

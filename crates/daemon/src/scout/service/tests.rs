@@ -1,6 +1,8 @@
 //! What services say, and what follows from it.
 
+use ov_chains::HeightAtRest;
 use ov_chains::plans::PlanWriters;
+use ov_chains::shape::JsonRpcCall;
 use ov_engine::Wish;
 use ov_sys::RealDisk;
 use ov_types::ReleaseName;
@@ -120,6 +122,45 @@ fn a_node_that_speaks_of_itself_tells_that_it_halted_and_what_it_does_not_know_i
     ] {
         let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
         assert_eq!(of(plan.clone(), halted, known), (expected, is_remarked), "{plan:?} {halted}");
+    }
+}
+
+#[test]
+fn a_node_that_ended_behind_the_height_of_its_own_plan_has_halted_for_it() {
+    let call = JsonRpcCall { socket: "a:1".into(), path: "/rpc".to_owned(), method: "a.B".to_owned() };
+    let question = PlanQuestion::JsonRpc {
+        call,
+        plan: "/plan".to_owned(),
+        parts: parts(["/name", "/height", "/info"]),
+        halted: "/halted".to_owned(),
+    };
+    let scout = Scout::Asked {
+        question,
+        every_ms: 1,
+        planned_every_ms: 1,
+        timeout_ms: 1,
+        on_failure: FailurePolicy::Hold,
+        rules: rules(),
+    };
+    let at_rest = |height: u64| Some(HeightAtRest { at_least: Height(height), at_most: None });
+    let ended = MainSeen::EndedItself { at_ms: 0, failed: true };
+    for (main, seen, rest, has_halted) in [
+        (MainSeen::Runs, Some(100), None, false),
+        (ended, Some(99), None, false),
+        (ended, Some(100), None, true),
+        (ended, None, None, false),
+        (MainSeen::NotYet, None, at_rest(100), true),
+        (MainSeen::Stopped, None, at_rest(101), true),
+        // The data says more than what was seen.
+        (MainSeen::NotYet, Some(101), at_rest(99), false),
+    ] {
+        let known = Known { main, at_rest: rest, ..runs(seen, vec![named("v3", 200), named("v2", 100)]) };
+        let heard = halted_before_it_said_so(&scout, &known);
+        let is_it = |input: &Input| {
+            matches!(input, Input::PlanSeen(Wish { trigger: Trigger::Halt { height: Height(100) }, .. }))
+        };
+        assert_eq!(heard.as_ref().is_some_and(is_it), has_halted, "{main:?} {seen:?} {rest:?}");
+        assert_eq!(heard.is_some(), has_halted);
     }
 }
 
