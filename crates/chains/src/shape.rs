@@ -320,6 +320,8 @@ pub struct Health {
     pub timeout_ms: u64,
     /// So many bad answers in a row make it unhealthy.
     pub failures: u32,
+    /// The same for a launch that makes a failure good.
+    pub failures_of_relaunch: u32,
 }
 
 /// One question to a unit that is answered with yes or no.

@@ -25,7 +25,7 @@ pub const RESOURCES: [&str; 16] = [
 ];
 
 /// What a webhook can be told, by [`ov_types::EventKind::notification`].
-pub const NOTIFICATIONS: [&str; 16] = [
+pub const NOTIFICATIONS: [&str; 17] = [
     "upgrade-discovered",
     "upgrade-moved",
     "upgrade-blocked",
@@ -40,6 +40,7 @@ pub const NOTIFICATIONS: [&str; 16] = [
     "needs-operator",
     "crash-loop",
     "unit-parked",
+    "given-up",
     "stuck",
     "configuration-refused",
 ];

@@ -58,8 +58,8 @@ fn three_lines_are_enough_for_rules() {
     assert_eq!((rules.stop.signal, rules.stop.grace_ms), (15, 90_000));
     let back_off = rules.back_off;
     assert_eq!((back_off.first_ms, back_off.max_ms), (1_000, 60_000));
-    assert_eq!((back_off.jitter_percent, back_off.reset_after_ms), (20, 60_000));
-    assert_eq!((rules.crash_loop.count, rules.crash_loop.within_ms), (5, 120_000));
+    assert_eq!((back_off.jitter_percent, back_off.reset_after_ms), (20, Some(60_000)));
+    assert_eq!((rules.crash_loop.count, rules.crash_loop.within_ms), (5, Some(120_000)));
     assert_eq!(rules.crash_loop.then, WhenLooping::Retry { every_ms: 300_000 });
     assert!(!rules.has_readiness && rules.ready_within_ms.is_none() && rules.after.is_empty());
     assert_eq!((node.on_failure, node.keep.method), (FailurePolicy::Rollback, KeepMethod::Auto));

@@ -184,7 +184,7 @@ fn probes() {
             "[unit.main.health]\nlog-line = \"x\"\ntcp = \"a:1\"",
             "4: unit.main.health.log-line: unknown key; known here are \
              `tcp`, `http`, `status`, `pointer`, `is`, `is-not`, `at-least`, `at-most`, `program`, `args`, \
-             `notify`, `every`, `timeout`, `failures`, `restart`",
+             `notify`, `every`, `timeout`, `failures`, `failures-of-relaunch`, `then`",
         ),
         (
             "output = \"inherit\"\nready.log-line = \"x\"",

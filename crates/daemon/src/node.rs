@@ -22,7 +22,7 @@ use ov_release::fetch::Cancel;
 use ov_supervise::ShimEvent;
 use ov_sys::{Clock, Disk};
 use ov_types::api::{Acknowledged, Refusal};
-use ov_types::{EventKind, ExitStatus, Height, Importance, Moment, PlanId, Problem, RunId, Step, UnitName};
+use ov_types::{EventKind, ExitStatus, Height, Importance, Moment, ParkReason, PlanId, Problem, RunId, Step, UnitName};
 use ov_vault::{Machine, SignState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -76,6 +76,8 @@ pub(crate) enum End {
     Stopped,
     /// Everything is down, since main ended and the daemon lives no longer than main.
     MainEnded(Option<ExitStatus>),
+    /// Everything is down, since the rules of this unit want that for what happened to it.
+    GivenUp(UnitName, ParkReason),
     /// The units go on running.
     Left,
     /// The units go on running, and this program takes over.
@@ -272,11 +274,12 @@ impl Keeper {
     /// Starts watching a launch of a unit.
     fn watch_run(&mut self, unit: &UnitName, run: RunId, since_wall_ms: Option<i64>) {
         let now = self.clock.now();
+        let is_relaunch = self.core.node().unit_view(unit).is_some_and(|view| view.failures > 0);
         let Some(here) = self.units.get_mut(unit) else { return };
         here.since_wall_ms = Some(since_wall_ms.unwrap_or(now.wall_ms));
         here.watchers = Some(Watchers::start(
             &self.shape,
-            (unit, run),
+            (unit, run, is_relaunch),
             &here.said,
             here.mark.take(),
             (&self.disk, &self.clock),
@@ -506,7 +509,7 @@ impl Keeper {
     // ---- the end -------------------------------------------------------------------------------------------------
 
     async fn leave(self, end: &End) {
-        let is_down = matches!(end, End::Stopped | End::MainEnded(_));
+        let is_down = matches!(end, End::Stopped | End::MainEnded(_) | End::GivenUp(..));
         if !is_down {
             self.handle.events.push(EventKind::DaemonStopping { units_stay: true }, self.clock.now());
         }

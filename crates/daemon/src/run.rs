@@ -9,7 +9,7 @@ use ov_supervise::ShimProgram;
 use ov_sys::disk::Lock;
 use ov_sys::terminal::TerminalSettings;
 use ov_sys::{Clock, Disk, RealClock, RealDisk, durable};
-use ov_types::{ExitCode, ExitStatus, Problem};
+use ov_types::{ExitCode, ExitStatus, ParkReason, Problem, UnitName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -42,6 +42,13 @@ pub enum Ended {
     Well,
     /// Main ended, and the daemon lives no longer than main. How, if anybody saw it.
     MainEnded(Option<ExitStatus>),
+    /// The rules of a unit want that for what happened to it; everything is down.
+    GivenUp {
+        /// Which unit.
+        unit: UnitName,
+        /// What happened to it.
+        reason: ParkReason,
+    },
     /// It could not begin, or not go on. What an operator should see, and the exit code.
     Badly(Problem, ExitCode),
     /// Another program file is to take over, with the same arguments.
@@ -64,6 +71,7 @@ pub fn run(options: &RunOptions) -> Ended {
     match ended {
         Ok(End::Stopped | End::Left) => Ended::Well,
         Ok(End::MainEnded(status)) => Ended::MainEnded(status),
+        Ok(End::GivenUp(unit, reason)) => Ended::GivenUp { unit, reason },
         Ok(End::Replaced(program)) => Ended::Replaced(program),
         Err((problem, code)) => Ended::Badly(problem, code),
     }

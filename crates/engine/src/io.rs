@@ -110,6 +110,8 @@ pub enum UnitReport {
         run: RunId,
         /// Healthy.
         healthy: bool,
+        /// How often it answered so in a row.
+        answers: u32,
         /// What the probe said.
         message: String,
     },

@@ -76,6 +76,8 @@ pub struct Entry {
     pub because: Option<Problem>,
     /// When it was learned.
     pub added: Moment,
+    /// When its trigger was reached, until its units are told to stop.
+    pub triggered: Option<Moment>,
     /// When it was over.
     pub ended: Option<Moment>,
 }
@@ -399,6 +401,7 @@ impl Ledger {
             facts: facts.clone(),
             because: None,
             added: at,
+            triggered: None,
             ended: None,
         };
         self.entries.insert(plan.id, entry);
@@ -442,6 +445,7 @@ impl Ledger {
         };
         match record {
             Record::StepDone { facts, .. } => merge(&mut entry.facts, facts),
+            Record::Triggered { at, .. } => entry.triggered = Some(*at),
             Record::TurnedBack { because, .. } | Record::NeedsOperator { because, .. } => {
                 entry.because = Some(because.clone());
             }
@@ -454,6 +458,7 @@ impl Ledger {
             _ => {}
         }
         let (id, holds) = (entry.plan.id, entry.holds_units());
+        entry.triggered = entry.triggered.filter(|_| waits_for_stop(&next));
         entry.phase = next;
         if let Some(heir) = heir.and_then(|heir| self.entries.get_mut(&heir)) {
             (heir.facts.superseded, heir.facts.holds_units) = (Some(id), holds.then_some(true));
@@ -484,6 +489,15 @@ impl Ledger {
 /// Whether this is where another release is launched: what the one before it did wrong is not held against it.
 pub(crate) fn gives_fresh_chance(step: Step, direction: Direction) -> bool {
     matches!((step, direction), (Step::Start, Direction::Forward) | (Step::Stop, Direction::Backward))
+}
+
+/// Whether its trigger was reached, and its units were not told to stop yet.
+fn waits_for_stop(phase: &Phase) -> bool {
+    match phase {
+        Phase::Forward { step, attempt, .. } => *step == Step::Recheck || (*step == Step::Stop && *attempt == 0),
+        Phase::NeedsOperator { then } => waits_for_stop(then),
+        _ => false,
+    }
 }
 
 /// Later facts win; what a step does not mention stays.

@@ -10,6 +10,7 @@ use crate::ledger::{Entry, Ledger, Phase};
 use crate::unit::{Doing, Unit};
 use crate::{Action, Effect, Input, Pace, Wish};
 
+mod groups;
 mod happened;
 mod launches;
 pub(crate) mod lifetime;
@@ -93,6 +94,8 @@ pub struct UnitView {
     pub last_exit: Option<ov_types::ExitStatus>,
     /// Why its last launch came to nothing.
     pub not_started: Option<String>,
+    /// Failures in a row that are held against it, and against those that it lives and dies with.
+    pub failures: u32,
     /// What its health probe said.
     pub healthy: Option<bool>,
     /// A person wants it up.
@@ -249,6 +252,9 @@ impl Node {
                 if active.in_flight =>
             {
                 self.main_is_free().then(|| bound(self.settings.upgrade.start_within_ms)).flatten()
+            }
+            (Phase::Forward { step: Step::Stop, attempt: 0, .. }, _) if self.pause.is_none() => {
+                self.stops_at_ms(entry).filter(|at| *at > self.now.monotonic_ms)
             }
             // Once it is due, it begins as soon as nothing else stands in its way; that is no matter of time any more.
             (Phase::Forward { .. } | Phase::Backward { .. }, Some(active)) if !active.in_flight => {

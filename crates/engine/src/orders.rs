@@ -68,9 +68,7 @@ impl Node {
             Order::Shutdown => {
                 if !self.shutting_down {
                     // Who stops a node and starts it again does not want to wait.
-                    for unit in self.units.keys().cloned().collect::<Vec<_>>() {
-                        self.forgive(&unit);
-                    }
+                    self.forgive_all();
                     (self.shutting_down, self.shutdown_since_ms) = (true, self.now.monotonic_ms);
                 }
                 Ok(None)
@@ -125,8 +123,7 @@ impl Node {
     }
 
     fn main_may_be_upgraded(&self) -> bool {
-        let told = self.ledger.unit(&UnitName::main());
-        told.wanted && !told.suspended
+        self.those_of_main().map(|(name, _)| self.ledger.unit(name)).all(|told| told.wanted && !told.suspended)
     }
 
     fn roll_back(&mut self, id: PlanId) -> Result<PlanId, Refused> {
@@ -222,7 +219,7 @@ impl Node {
                 && !matches!(&entry.phase, Phase::Forward { problem: Some(_), .. } | Phase::NeedsOperator { .. })
         };
         match self.ledger.entries().find(busy) {
-            Some(entry) if unit.is_main() => {
+            Some(entry) if self.is_of_main(unit) => {
                 let hint =
                     format!("wait for it to end, or turn it round: `omnivisor upgrade rollback {}`", entry.plan.id);
                 refuse(&format!("upgrade {} is under way and looks after main", entry.plan.id), &hint)

@@ -133,7 +133,8 @@ impl Walk<'_> {
             self.finish(step, Direction::Forward, records);
             if window && self.is_last_preparation(step) {
                 records.push(Record::Armed { at: self.at, plan: self.plan });
-                records.push(Record::Triggered { at: self.at, plan: self.plan, height: None });
+                let at = self.entry.triggered.unwrap_or(self.at);
+                records.push(Record::Triggered { at, plan: self.plan, height: None });
             }
         }
     }

@@ -4,9 +4,9 @@
 //! should be. Holding a unit down, suspending it, an upgrade's window and a shutdown are all levels of [`Gate`], so
 //! there is never more than one pending launch and no order can get lost.
 
-use ov_types::{ExitStatus, ParkReason, RunId, StopRule, UnitRules, UnitState};
+use ov_types::{ExitStatus, ParkReason, RestartPolicy, RunId, StopRule, UnitRules, UnitState, WhenUnhealthy};
 
-use crate::fate::Failures;
+use crate::fate::{Failures, final_fate};
 use crate::ledger::Failing;
 use crate::{Fate, Found, UnitReport, fate};
 
@@ -108,6 +108,8 @@ pub(crate) struct Unit {
     pub(crate) has_failed: bool,
     /// Left down because the policy wants no restart.
     pub(crate) rested: bool,
+    /// Its rules say that the daemon is to end, and why.
+    pub(crate) given_up: Option<ParkReason>,
     /// Its launches are held by a file.
     pub(crate) suspend_file: bool,
     /// When it was found running, which may be long after its launch: its bounds count from then.
@@ -140,6 +142,7 @@ impl Unit {
             healthy: None,
             has_failed: false,
             rested: false,
+            given_up: None,
             suspend_file: false,
             found_ms: 0,
             told_ms: 0,
@@ -163,8 +166,8 @@ impl Unit {
             return;
         }
         (self.run, self.failed, self.has_failed) = (failing.run, None, true);
-        let within = u32::try_from(failing.recent_ms.len()).unwrap_or(u32::MAX);
-        let decided = fate(rules, self.last_exit, failing.in_a_row, within, seed ^ self.run.0);
+        let decided =
+            fate(rules, self.last_exit, self.failures.in_a_row, self.failures.counted(rules), seed ^ self.run.0);
         let ended_ms = failing.recent_ms.last().copied().unwrap_or(now_ms);
         match decided {
             Fate::Relaunch { wait_ms } | Fate::RetrySlowly { wait_ms, .. } => {
@@ -174,6 +177,7 @@ impl Unit {
                 }
             }
             Fate::Rest => self.rested = true,
+            Fate::End(reason) => self.give_up(reason),
             // That was written down too, and a person may have released it since.
             Fate::Park(_) => {}
         }
@@ -228,7 +232,9 @@ impl Unit {
                 }
                 _ => Meaning::Nothing,
             },
-            UnitReport::Health { run, healthy, message } if run == self.run => self.health(healthy, message, rules),
+            UnitReport::Health { run, healthy, answers, message } if run == self.run => {
+                self.health(healthy, answers, message, rules)
+            }
             UnitReport::Danger { run, message } => {
                 self.danger = Some((run, message));
                 Meaning::Nothing
@@ -256,7 +262,8 @@ impl Unit {
             _ => return Meaning::Nothing,
         }
         self.launches += 1;
-        (self.healthy, self.not_started, self.has_failed) = (None, None, false);
+        (self.healthy, self.not_started) = (None, None);
+        (self.has_failed, self.given_up) = (false, None);
         Meaning::Started { pid }
     }
 
@@ -331,10 +338,15 @@ impl Unit {
         Meaning::Exited { status: None, expected: !failed }
     }
 
-    fn health(&mut self, healthy: bool, message: String, rules: &UnitRules) -> Meaning {
+    fn health(&mut self, healthy: bool, answers: u32, message: String, rules: &UnitRules) -> Meaning {
         let before = self.healthy.replace(healthy);
-        if !healthy && rules.restart_when_unhealthy {
-            self.stop_failing();
+        match rules.when_unhealthy {
+            _ if healthy => self.given_up = None,
+            WhenUnhealthy::Restart => self.stop_failing(),
+            WhenUnhealthy::End if self.is_running() => {
+                self.given_up = Some(ParkReason::Unhealthy { answers, message: message.clone() });
+            }
+            WhenUnhealthy::Tell | WhenUnhealthy::End => {}
         }
         if before == Some(healthy) || (before.is_none() && healthy) {
             return Meaning::Nothing;
@@ -369,11 +381,9 @@ impl Unit {
         let Failed { status, ran_ms } = self.failed.take()?;
         self.has_failed = true;
         self.failures.note(rules, now_ms, ran_ms);
-        let within = u32::try_from(self.failures.at_ms.len()).unwrap_or(u32::MAX);
-        let decided = match self.danger.take() {
-            Some((run, message)) if run == self.run => Fate::Park(ParkReason::Unsafe { message }),
-            _ => fate(rules, status, self.failures.in_a_row, within, seed ^ self.run.0),
-        };
+        let decided = self.danger_of_this_run().unwrap_or_else(|| {
+            fate(rules, status, self.failures.in_a_row, self.failures.counted(rules), seed ^ self.run.0)
+        });
         self.unnoted = Some(self.run);
         match &decided {
             Fate::Relaunch { wait_ms: 0 } | Fate::Park(_) => {}
@@ -381,6 +391,7 @@ impl Unit {
                 self.doing = Doing::BackOff { until_ms: now_ms.saturating_add(*wait_ms) };
             }
             Fate::Rest => self.rested = true,
+            Fate::End(reason) => self.give_up(reason.clone()),
         }
         Some(decided)
     }
@@ -394,9 +405,60 @@ impl Unit {
         self.failed = self.failed.take().filter(|failed| dangerous || forbidden(failed.status));
     }
 
-    /// How many failures there were in a row.
-    pub(crate) fn failures_in_a_row(&self) -> u32 {
-        self.failures.in_a_row
+    fn danger_of_this_run(&mut self) -> Option<Fate> {
+        let (_, message) = self.danger.take().filter(|(run, _)| *run == self.run)?;
+        Some(Fate::Park(ParkReason::Unsafe { message }))
+    }
+
+    fn give_up(&mut self, reason: ParkReason) {
+        (self.rested, self.given_up) = (true, Some(reason));
+    }
+
+    /// What it did in a failure of several that was judged already: no other failure. The answer is the reason why it
+    /// must not be launched again, if there is one.
+    pub(crate) fn join_failure(&mut self, rules: &UnitRules, of_all: &Failures) -> Option<ParkReason> {
+        let Failed { status, .. } = self.failed.take()?;
+        (self.failures, self.unnoted, self.has_failed) = (of_all.clone(), Some(self.run), true);
+        match self.danger_of_this_run().or_else(|| final_fate(rules, status)) {
+            Some(Fate::Park(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// What is held against it.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// Goes on counting from what is held against all that it lives and dies with.
+    pub(crate) fn count_from(&mut self, of_all: Failures) {
+        self.failures = of_all;
+    }
+
+    /// Whether it ended in a way that is not judged yet.
+    pub(crate) fn awaits_judgement(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Whether that was the end of its work, and no failure.
+    pub(crate) fn has_finished(&self, rules: &UnitRules) -> bool {
+        let succeeded = self.failed.is_some_and(|failed| failed.status.is_some_and(ExitStatus::is_success));
+        succeeded && rules.restart != RestartPolicy::Always
+    }
+
+    /// Whether it is left down with its work done, and others need not mind.
+    pub(crate) fn rests_well(&self) -> bool {
+        self.rested && self.given_up.is_none() && self.last_exit.is_some_and(ExitStatus::is_success)
+    }
+
+    /// Whether those that live and die with it have to go down too.
+    pub(crate) fn takes_others_down(&self, rules: &UnitRules) -> bool {
+        match self.doing {
+            Doing::Stopping { .. } | Doing::Lost { .. } => true,
+            Doing::Ending { .. } => !self.has_finished(rules),
+            Doing::Down => self.awaits_judgement() && !self.has_finished(rules),
+            Doing::BackOff { .. } | Doing::Launching { .. } | Doing::Up { .. } => false,
+        }
     }
 
     /// What is held against it, if that is not written down yet.
@@ -409,7 +471,7 @@ impl Unit {
     pub(crate) fn give_fresh_chance(&mut self) {
         self.failures = Failures::default();
         (self.failed, self.unnoted) = (None, None);
-        (self.has_failed, self.rested) = (false, false);
+        (self.has_failed, self.rested, self.given_up) = (false, false, None);
         match &mut self.doing {
             Doing::BackOff { .. } => self.doing = Doing::Down,
             // Whatever it was lost by, it is only ended now.

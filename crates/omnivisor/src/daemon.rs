@@ -84,6 +84,13 @@ pub(crate) fn run(session: &Session) -> Result<(), Failure> {
     let source = Arc::new(ConfigurationFile { home: session.home.clone(), file: None });
     match ov_daemon::run(&RunOptions { source, program: own_program() }) {
         Ended::Well | Ended::MainEnded(_) => Ok(()),
+        Ended::GivenUp { unit, reason } => {
+            let problem = Problem::permanent("OV-RUN-006", format!("keep unit {unit} up"))
+                .cause(format!("it {reason}"))
+                .state("every unit is stopped")
+                .hint("`omnivisor logs` shows what it wrote; `omnivisor run` starts the node with a fresh count");
+            Err(Failure::new(ExitCode::Failed, problem))
+        }
         Ended::Badly(problem, exit) => Err(Failure::new(exit, problem)),
         Ended::Replaced(program) => {
             let error = ov_sys::process::become_program(&program, std::env::args_os().skip(1));

@@ -158,6 +158,13 @@ pub enum EventKind {
         /// Why.
         reason: ParkReason,
     },
+    /// The daemon ends, as the rules of a unit say for what happened to it; every unit is stopped.
+    NodeGivenUp {
+        /// Which unit.
+        unit: UnitName,
+        /// What happened to it.
+        reason: ParkReason,
+    },
     /// A unit's launches are held, or let go.
     UnitSuspended {
         /// Which unit.
@@ -381,6 +388,7 @@ impl EventKind {
                 "crash-loop"
             }
             EventKind::UnitParked { .. } => "unit-parked",
+            EventKind::NodeGivenUp { .. } => "given-up",
             EventKind::NodeStuck { .. } => "stuck",
             EventKind::ConfigurationRefused { .. } => "configuration-refused",
             _ => return None,

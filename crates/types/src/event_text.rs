@@ -149,6 +149,9 @@ fn write_unit(kind: &EventKind, f: &mut Formatter<'_>) -> Result {
         EventKind::UnitParked { unit, reason } => {
             write!(f, "unit {unit} is parked: it {reason}; `omnivisor unit start {unit}` releases it")
         }
+        EventKind::NodeGivenUp { unit, reason } => {
+            write!(f, "unit {unit} {reason}; the daemon ends, and every unit with it")
+        }
         EventKind::UnitSuspended { unit, suspended: true } => write!(f, "launches of unit {unit} are held"),
         EventKind::UnitSuspended { unit, suspended: false } => write!(f, "launches of unit {unit} are let go"),
         EventKind::OutputLost { unit, bytes: 0, reason } => write!(f, "unit {unit}'s output cannot be kept: {reason}"),

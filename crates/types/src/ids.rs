@@ -113,6 +113,12 @@ name!(
     PLAIN
 );
 name!(
+    /// The name of a group of units that live and die together.
+    GroupName,
+    "group name",
+    PLAIN
+);
+name!(
     /// The name of a release: its folder below the releases folder.
     ReleaseName,
     "release name",

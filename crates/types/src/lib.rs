@@ -22,7 +22,7 @@ mod unit;
 pub use event::{Event, EventKind, Importance, Work};
 pub use exit_code::ExitCode;
 pub use finding::{Finding, Severity, worst};
-pub use ids::{Height, InvalidName, PlanId, ReleaseName, RunId, SnapshotId, UnitName};
+pub use ids::{GroupName, Height, InvalidName, PlanId, ReleaseName, RunId, SnapshotId, UnitName};
 pub use moment::{Moment, utc};
 pub use occasion::{AfterUpgrade, Occasion};
 pub use plan::{FailurePolicy, Origin, Plan, Trigger};
@@ -30,7 +30,7 @@ pub use problem::{Lasting, Problem};
 pub use record::Record;
 pub use settings::{
     BackOff, CrashLoop, EngineSettings, KeepMethod, Lifetime, RestartPolicy, StallPolicy, StartAfter, StartWhen,
-    StopRule, UnitRules, UpgradeRules, WhenLooping,
+    StopRule, UnitRules, UpgradeRules, WhenLooping, WhenUnhealthy,
 };
 pub use span::{ByteSize, InvalidSpan, Span, counted};
 pub use step::{Direction, Step};

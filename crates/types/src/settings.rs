@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::UnitName;
+use crate::{GroupName, UnitName};
 
 /// When a unit that ended by itself is launched again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,14 +24,16 @@ pub enum RestartPolicy {
 /// How long to wait before a unit is launched again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackOff {
-    /// After the second failure in a row; the first is made good at once.
+    /// So many failures in a row are made good at once.
+    pub at_once: u32,
+    /// After the next one.
     pub first_ms: u64,
     /// Doubled after each further failure, up to this.
     pub max_ms: u64,
     /// Spread by up to this much either way, so that a fleet does not move in step.
     pub jitter_percent: u8,
-    /// A run this long counts as stable and makes earlier failures forgotten.
-    pub reset_after_ms: u64,
+    /// A run this long counts as stable and makes earlier failures forgotten; `None`: time alone forgives nothing.
+    pub reset_after_ms: Option<u64>,
 }
 
 /// What happens to a unit in a crash loop.
@@ -45,6 +47,8 @@ pub enum WhenLooping {
         /// How slowly.
         every_ms: u64,
     },
+    /// Every unit is stopped, and the daemon ends: whoever started it is to decide.
+    End,
 }
 
 /// When a unit counts as being in a crash loop.
@@ -52,10 +56,23 @@ pub enum WhenLooping {
 pub struct CrashLoop {
     /// This many failures …
     pub count: u32,
-    /// … within this time.
-    pub within_ms: u64,
+    /// … within this time; `None`: in a row, however long that takes.
+    pub within_ms: Option<u64>,
     /// What happens then.
     pub then: WhenLooping,
+}
+
+/// What follows when a running unit does not answer well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenUnhealthy {
+    /// It is told.
+    #[default]
+    Tell,
+    /// It is stopped and launched again, which counts as a failure.
+    Restart,
+    /// Every unit is stopped, and the daemon ends: whoever started it is to decide.
+    End,
 }
 
 /// How far another unit must be.
@@ -119,14 +136,19 @@ pub struct UnitRules {
     pub crash_loop: CrashLoop,
     /// What must be up before it.
     pub after: Vec<StartAfter>,
+    /// The group with which it lives and dies: when one of that fails, or is to be down, all are stopped; they are
+    /// launched together once all are down, and their failures are counted together.
+    #[serde(default)]
+    pub together: Option<GroupName>,
     /// How it is stopped.
     pub stop: StopRule,
     /// Whether something tells when it is ready; if not, up is ready.
     pub has_readiness: bool,
     /// It must be ready this long after its launch, or it is stopped and counts as failed.
     pub ready_within_ms: Option<u64>,
-    /// A failing health probe stops it, and that counts as a failure; otherwise it is only told.
-    pub restart_when_unhealthy: bool,
+    /// What follows when its health probe fails.
+    #[serde(default)]
+    pub when_unhealthy: WhenUnhealthy,
 }
 
 /// What to do with a node whose height does not move.
@@ -177,6 +199,9 @@ pub struct UpgradeRules {
     /// daemon: the next one launches what `current` names then.
     #[serde(default = "yes")]
     pub relaunch: bool,
+    /// Units that run go on running for this long after the trigger: for others who need them to come there too.
+    #[serde(default)]
+    pub stop_delay_ms: u64,
     /// All units must be down this long after they were told to stop.
     pub stop_within_ms: u64,
     /// Main must have been down for this long before anything is done with its data: for what it leaves behind outside

@@ -40,8 +40,9 @@ pub enum ParkReason {
     CrashLoop {
         /// How often.
         count: u32,
-        /// Within how many milliseconds.
-        within_ms: u64,
+        /// Within how many milliseconds; `None`: in a row, however long that took.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within_ms: Option<u64>,
         /// How it ended last; `None` when it could not even be launched.
         last: Option<ExitStatus>,
     },
@@ -49,6 +50,13 @@ pub enum ParkReason {
     ForbiddenExit {
         /// That code.
         code: i32,
+    },
+    /// It did not answer well for as long as its rules bear that.
+    Unhealthy {
+        /// How often in a row.
+        answers: u32,
+        /// What the last answer was.
+        message: String,
     },
     /// Launching it was judged unsafe.
     Unsafe {
@@ -61,7 +69,7 @@ impl ParkReason {
     /// Whether nothing but a person's word may undo it: no other release, and no other daemon.
     pub fn waits_for_person(&self) -> bool {
         match self {
-            ParkReason::CrashLoop { .. } => false,
+            ParkReason::CrashLoop { .. } | ParkReason::Unhealthy { .. } => false,
             ParkReason::ForbiddenExit { .. } | ParkReason::Unsafe { .. } => true,
         }
     }
@@ -71,13 +79,19 @@ impl fmt::Display for ParkReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ParkReason::CrashLoop { count, within_ms, last } => {
-                write!(f, "ended {count} times within {}", crate::Span::from_ms(*within_ms))?;
+                match within_ms {
+                    Some(within_ms) => write!(f, "ended {count} times within {}", crate::Span::from_ms(*within_ms))?,
+                    None => write!(f, "ended {count} times in a row")?,
+                }
                 match last {
                     Some(status) => write!(f, ", last with {status}"),
                     None => write!(f, ", last because it could not be launched"),
                 }
             }
             ParkReason::ForbiddenExit { code } => write!(f, "ended with exit code {code}, which must not be restarted"),
+            ParkReason::Unhealthy { answers, message } => {
+                write!(f, "did not answer well {answers} times in a row: {message}")
+            }
             ParkReason::Unsafe { message } => f.write_str(message),
         }
     }

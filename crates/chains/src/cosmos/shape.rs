@@ -11,7 +11,7 @@ use ov_release::fetch::Policy;
 use ov_sys::Disk;
 use ov_types::{
     BackOff, CrashLoop, EngineSettings, FailurePolicy, KeepMethod, Lifetime, ReleaseName, StallPolicy, StopRule,
-    UnitName, UnitRules, UpgradeRules, WhenLooping,
+    UnitName, UnitRules, UpgradeRules, WhenLooping, WhenUnhealthy,
 };
 
 use super::arguments::skip_heights;
@@ -246,14 +246,21 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, is_asked: bool, 
     let rules = UnitRules {
         restart: extras.restart,
         forbidden_exits: Vec::new(),
-        back_off: BackOff { first_ms: 1_000, max_ms: 60_000, jitter_percent: 20, reset_after_ms: 60_000 },
+        back_off: BackOff {
+            at_once: 1,
+            first_ms: 1_000,
+            max_ms: 60_000,
+            jitter_percent: 20,
+            reset_after_ms: Some(60_000),
+        },
         // A validator that dies again and again may be doing harm.
-        crash_loop: CrashLoop { count: if signs { 3 } else { 5 }, within_ms: 120_000, then: WhenLooping::Park },
+        crash_loop: CrashLoop { count: if signs { 3 } else { 5 }, within_ms: Some(120_000), then: WhenLooping::Park },
         after: Vec::new(),
+        together: None,
         stop,
         has_readiness: false,
         ready_within_ms: None,
-        restart_when_unhealthy: false,
+        when_unhealthy: WhenUnhealthy::Tell,
     };
     EngineSettings {
         units: BTreeMap::from([(main, rules)]),
@@ -261,6 +268,7 @@ fn engine(settings: &Settings, extras: &Extras, main: UnitName, is_asked: bool, 
             keep: !settings.skip_backup,
             migrate: true,
             relaunch: settings.restart_after_upgrade,
+            stop_delay_ms: 0,
             stop_within_ms: stop.grace_ms.saturating_add(60_000),
             rest_ms: settings.restart_delay.ms(),
             start_within_ms: 600_000,

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use ov_sys::Disk;
 use ov_types::{
-    BackOff, CrashLoop, EngineSettings, FailurePolicy, KeepMethod, Lifetime, ReleaseName, RestartPolicy, StartAfter,
-    StartWhen, StopRule, UnitName, UnitRules, UpgradeRules, WhenLooping,
+    BackOff, CrashLoop, EngineSettings, FailurePolicy, GroupName, KeepMethod, Lifetime, ReleaseName, RestartPolicy,
+    StartAfter, StartWhen, StopRule, UnitName, UnitRules, UpgradeRules, WhenLooping, WhenUnhealthy,
 };
 
 use super::load::{Home, run_config};
@@ -223,13 +223,14 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
     let rules = |has_readiness: bool, after: Vec<StartAfter>| UnitRules {
         restart: RestartPolicy::Always,
         forbidden_exits: Vec::new(),
-        back_off: BackOff { first_ms: delay_ms, max_ms: delay_ms, jitter_percent: 0, reset_after_ms: u64::MAX },
-        crash_loop: CrashLoop { count: restarts.saturating_add(1), within_ms: u64::MAX, then: WhenLooping::Park },
+        back_off: BackOff { at_once: 0, first_ms: delay_ms, max_ms: delay_ms, jitter_percent: 0, reset_after_ms: None },
+        crash_loop: CrashLoop { count: restarts.saturating_add(1), within_ms: None, then: WhenLooping::End },
         after,
+        together: GroupName::new("node").ok(),
         stop: StopRule::fixed(SIGTERM, grace_ms),
         has_readiness,
         ready_within_ms: None,
-        restart_when_unhealthy: false,
+        when_unhealthy: WhenUnhealthy::Tell,
     };
     let core = (main.clone(), rules(true, Vec::new()));
     let after = vec![StartAfter { unit: main, when: StartWhen::Up, bound: false }];
@@ -240,6 +241,7 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
             keep: false,
             migrate: false,
             relaunch: true,
+            stop_delay_ms: settings.stop_delay_seconds.saturating_mul(1_000),
             stop_within_ms: grace_ms.saturating_add(60_000),
             rest_ms: 0,
             start_within_ms: first_answer_ms(settings),

@@ -33,6 +33,7 @@ impl Keeper {
                     self.end = Some(match self.core.node().farewell() {
                         Farewell::Told | Farewell::Upgraded => End::Stopped,
                         Farewell::MainEnded(status) => End::MainEnded(status),
+                        Farewell::GivenUp { unit, reason } => End::GivenUp(unit, reason),
                     });
                 }
             }

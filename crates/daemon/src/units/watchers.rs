@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ov_chains::NodeShape;
-use ov_chains::shape::{Health, Readiness};
+use ov_chains::shape::Readiness;
 use ov_engine::UnitReport;
 use ov_sys::{Clock, Disk};
 use ov_types::{RunId, UnitName};
@@ -78,10 +78,11 @@ struct Post {
 }
 
 impl Watchers {
-    /// Starts the watchers of a launch. `mark` is where its log stood when it was launched.
+    /// Starts the watchers of a launch, which makes a failure good or not. `mark` is where its log stood when it was
+    /// launched.
     pub(crate) fn start(
         shape: &NodeShape,
-        (unit, run): (&UnitName, RunId),
+        (unit, run, is_relaunch): (&UnitName, RunId, bool),
         said: &Said,
         mark: Option<LogMark>,
         (disk, clock): (&Arc<dyn Disk>, &Arc<dyn Clock>),
@@ -104,7 +105,8 @@ impl Watchers {
         }
         if let Some(health) = &unit_shape.health {
             let prober = Prober::new(health.probe.clone(), Question::Healthy, scene(health.timeout_ms), None);
-            drop(tasks.spawn(watch_health(post, prober, health.clone())));
+            let failures_max = if is_relaunch { health.failures_of_relaunch } else { health.failures };
+            drop(tasks.spawn(watch_health(post, prober, health.every_ms, failures_max)));
         }
         Self { _tasks: tasks }
     }
@@ -123,20 +125,20 @@ async fn watch_readiness(post: Post, mut prober: Prober, every_ms: u64) {
     }
 }
 
-async fn watch_health(post: Post, mut prober: Prober, health: Health) {
+async fn watch_health(post: Post, mut prober: Prober, every_ms: u64, failures_max: u32) {
     let began_ms = post.clock.now().monotonic_ms;
-    let mut failures = 0;
+    let mut failures: u32 = 0;
     let mut told = None;
     loop {
-        tokio::time::sleep(Duration::from_millis(health.every_ms.max(10))).await;
+        tokio::time::sleep(Duration::from_millis(every_ms.max(10))).await;
         let answer = prober.ask(post.said.now(&*post.clock, began_ms)).await;
-        failures = if answer.ok { 0 } else { failures + 1 };
-        let verdict = if answer.ok { Some(true) } else { (failures >= health.failures.max(1)).then_some(false) };
+        failures = if answer.ok { 0 } else { failures.saturating_add(1) };
+        let verdict = if answer.ok { Some(true) } else { (failures >= failures_max.max(1)).then_some(false) };
         if let Some(healthy) = verdict
             && told != Some(healthy)
         {
             told = Some(healthy);
-            let report = UnitReport::Health { run: post.run, healthy, message: answer.message };
+            let report = UnitReport::Health { run: post.run, healthy, answers: failures, message: answer.message };
             if post.reports.send((post.unit.clone(), report)).await.is_err() {
                 return;
             }

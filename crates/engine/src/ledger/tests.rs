@@ -28,7 +28,9 @@ fn entry(id: PlanId, on_failure: FailurePolicy, phase: Phase) -> Entry {
     let (facts, added) = (StepFacts::default(), Moment::default());
     let because = matches!(phase, Phase::NeedsOperator { .. }).then(problem);
     let named = BTreeMap::from([(plan.origin.clone(), plan.trigger)]);
-    Entry { plan, named, near_ms: None, steps: Step::ALL.to_vec(), phase, facts, because, added, ended: None }
+    let triggered = Some(added).filter(|_| waits_for_stop(&phase));
+    let steps = Step::ALL.to_vec();
+    Entry { plan, named, near_ms: None, steps, phase, facts, because, added, triggered, ended: None }
 }
 
 fn every_phase() -> Vec<Phase> {

@@ -66,7 +66,9 @@ impl Node {
         let Some(rules) = self.rules_of(name) else { return };
         let Some(unit) = self.units.get_mut(name) else { return };
         let file_before = unit.suspend_file;
+        let given_up_before = unit.given_up.is_some();
         let meaning = unit.note(report, &rules, self.now.monotonic_ms);
+        let given_up = unit.given_up.clone().filter(|_| !given_up_before);
         let (run, file_now) = (unit.run, unit.suspend_file);
         if file_before != file_now {
             self.tell(EventKind::UnitSuspended { unit: name.clone(), suspended: file_now });
@@ -80,7 +82,7 @@ impl Node {
             }
             Meaning::NotStarted { message } => {
                 self.tell(EventKind::UnitNotStarted { unit, message: message.clone() });
-                if name.is_main() {
+                if self.is_of_main(name) {
                     self.main_not_started(&message);
                 }
             }
@@ -91,9 +93,16 @@ impl Node {
                 if name.is_main() {
                     self.main_exited(status, expected);
                 }
+                if !expected && self.is_of_main(name) {
+                    self.consult();
+                    self.count_exit_while_proving(name, status);
+                }
             }
             Meaning::BecameReady => self.tell(EventKind::UnitReady { unit }),
             Meaning::Health { healthy, message } => self.tell(EventKind::UnitHealth { unit, healthy, message }),
+        }
+        if let Some(reason) = given_up {
+            self.fail_proof_of(name, &reason.to_string());
         }
     }
 
@@ -121,13 +130,9 @@ impl Node {
             let height = self.height.map(|(height, _)| height);
             self.record(Record::MainEnded { at: self.now, status, height });
         }
-        if !expected {
-            self.consult();
-            self.count_exit_while_proving(status);
-        }
     }
 
-    pub(super) fn count_exit_while_proving(&mut self, status: Option<ov_types::ExitStatus>) {
+    fn count_exit_while_proving(&mut self, unit: &UnitName, status: Option<ov_types::ExitStatus>) {
         let Some(id) = self.in_flight_at(Step::Prove) else { return };
         let active = self.active.entry(id).or_default();
         active.exits += 1;
@@ -135,7 +140,7 @@ impl Node {
         if exits > self.settings.upgrade.prove_exits_max {
             let how = status.map_or_else(|| "unseen".to_owned(), |status| status.to_string());
             let problem = Problem::permanent("OV-UPG-031", "prove the new release: it does not stay up")
-                .cause(format!("main ended {exits} times while it was being proven, last with {how}"));
+                .cause(format!("it ended {exits} times while it was being proven; last {unit} did, with {how}"));
             self.effect(Effect::AbandonStep { plan: id });
             self.fail_step(id, problem);
         }

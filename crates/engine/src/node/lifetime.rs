@@ -1,15 +1,17 @@
 //! When a daemon has nothing left to look after, and how it says goodbye.
 //!
 //! A standing daemon ends when it is told to. One whose life is that of main also ends once main rests and no upgrade
-//! will launch it again; and any daemon ends after an upgrade that leaves launching to the next one.
+//! will launch it again; and any daemon ends after an upgrade that leaves launching to the next one, and where the rules
+//! of a unit want that for what happened to it.
 
-use ov_types::{Lifetime, ParkReason, Step, UnitName};
+use ov_types::{EventKind, Lifetime, ParkReason, Step, UnitName};
 
 use super::Node;
 use crate::ledger::{Entry, Phase};
+use crate::unit::Unit;
 
 /// Why a daemon that was not torn away ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Farewell {
     /// It was told to.
     #[default]
@@ -18,6 +20,13 @@ pub enum Farewell {
     MainEnded(Option<ov_types::ExitStatus>),
     /// An upgrade was carried out, and the new release is for the next daemon to launch.
     Upgraded,
+    /// The rules of a unit want it for what happened to that: whoever started the daemon is to decide.
+    GivenUp {
+        /// Which unit.
+        unit: UnitName,
+        /// What happened to it.
+        reason: ParkReason,
+    },
 }
 
 impl Entry {
@@ -50,11 +59,11 @@ impl Node {
     /// Why the daemon ends. Of interest once it does.
     pub fn farewell(&self) -> Farewell {
         let main = self.units.get(&UnitName::main());
-        match (self.farewell, self.settings.lifetime) {
+        match (&self.farewell, self.settings.lifetime) {
             (Farewell::Told, Lifetime::Main) if self.main_ended.is_some() => {
                 Farewell::MainEnded(main.and_then(|main| main.last_exit))
             }
-            (farewell, _) => farewell,
+            (farewell, _) => farewell.clone(),
         }
     }
 
@@ -73,6 +82,11 @@ impl Node {
         let over = |entry: &Entry| entry.phase == Phase::Finished && entry.is_ending_without_launch();
         if self.ledger.entries().any(over) {
             self.begin_end(Farewell::Upgraded);
+        } else if let Some((unit, reason)) = self.given_up() {
+            self.tell(EventKind::NodeGivenUp { unit: unit.clone(), reason: reason.clone() });
+            // The next daemon was started by somebody who decided that it is worth another try.
+            self.forgive_all();
+            self.begin_end(Farewell::GivenUp { unit, reason });
         } else if self.settings.lifetime == Lifetime::Main && self.is_main_over() {
             let seen = self.main_ended.and_then(|_| self.units.get(&UnitName::main())?.last_exit);
             self.begin_end(Farewell::MainEnded(seen));
@@ -87,16 +101,31 @@ impl Node {
     /// Whether main is down, stays so by its own rules, and no upgrade waits for anything but main. One that waits for a
     /// person's word is not over: somebody has to be there to hear it, and another daemon may not launch it either.
     fn is_main_over(&self) -> bool {
-        let main = UnitName::main();
-        let parked = self.ledger.unit(&main).parked;
-        if parked.as_ref().is_some_and(ParkReason::waits_for_person) {
+        let parked = |name: &UnitName| self.ledger.unit(name).parked;
+        let waits = |(name, _): (&UnitName, &Unit)| parked(name).is_some_and(|reason| reason.waits_for_person());
+        if self.those_of_main().any(waits) {
             return false;
         }
-        let rests = self.units.get(&main).is_some_and(|unit| unit.is_down() && (unit.rested || parked.is_some()));
+        let rests = |unit: &Unit, name: &UnitName| unit.is_down() && (unit.rested || parked(name).is_some());
+        let is_down = self.units.get(&UnitName::main()).is_some_and(Unit::is_down);
+        // What rests well of those that main lives and dies with does not keep main down.
+        let holds = |(name, unit): (&UnitName, &Unit)| rests(unit, name) && (name.is_main() || !unit.rests_well());
+        is_down && self.those_of_main().any(holds) && !self.is_main_awaited()
+    }
+
+    /// A unit for whose sake the daemon is to end, and why, unless an upgrade will give it another chance before.
+    fn given_up(&self) -> Option<(UnitName, ParkReason)> {
+        let (unit, reason) = self.units.iter().find_map(|(name, unit)| Some((name.clone(), unit.given_up.clone()?)))?;
+        (!self.is_main_awaited()).then_some((unit, reason))
+    }
+
+    /// Whether something else is to be done with main first, or is being done: an upgrade that is due or began, a
+    /// question to the scouts, work on the data.
+    fn is_main_awaited(&self) -> bool {
         let awaited = |entry: &Entry| {
             let due = !entry.is_in_window() && !entry.is_going_back() && self.is_due(entry);
             !entry.is_over() && (due || entry.is_before_launch() || self.is_halted_for(entry))
         };
-        rests && !self.consulting && self.pause.is_none() && !self.ledger.entries().any(awaited)
+        self.consulting || self.pause.is_some() || self.ledger.entries().any(awaited)
     }
 }

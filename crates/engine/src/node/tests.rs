@@ -14,7 +14,10 @@ use proptest::prelude::*;
 use crate::unit::tests::rules;
 use crate::{Found, Order, StepCall, StepReport, UnitReport};
 
+mod delays;
+mod ends;
 mod grace;
+mod groups;
 mod launches;
 mod naming;
 mod near;
@@ -30,6 +33,7 @@ pub(crate) fn settings() -> EngineSettings {
             migrate: true,
             relaunch: true,
             stop_within_ms: 120_000,
+            stop_delay_ms: 0,
             rest_ms: 0,
             start_within_ms: 60_000,
             prove_exits_max: 2,

@@ -21,31 +21,45 @@ impl Node {
                 self.tell(EventKind::UnitHealth { unit: name.clone(), healthy: false, message });
             }
             // Whether it failed, or halted for an upgrade, the scouts tell.
-            if name.is_main() && self.consulting {
+            if self.consulting && self.is_of_main(&name) {
                 continue;
             }
             if name.is_main() {
                 self.settle_halt();
             }
-            let Some(unit) = self.units.get_mut(&name) else { continue };
-            let Some(decided) = unit.settle(&rules, self.now.monotonic_ms, self.settings.seed) else { continue };
-            let (failures, launches) = (unit.failures_in_a_row(), unit.launches);
-            let runs_again_at_once = matches!(decided, Fate::Relaunch { wait_ms: 0 });
-            // Noted when it runs again: nothing is to be waited for between an end and the launch that follows. What an
-            // earlier daemon launched is noted at once, or it might be forgotten again and again.
-            if !runs_again_at_once || launches == 0 {
-                self.note_failures(&name);
+            if self.may_be_judged(&name, &rules) {
+                self.judge(&name, &rules);
             }
-            match decided {
-                Fate::Relaunch { wait_ms: 0 } => {}
-                Fate::Relaunch { wait_ms } => self.tell(EventKind::UnitBackingOff { unit: name, wait_ms, failures }),
-                Fate::RetrySlowly { wait_ms, reason } => {
-                    self.fail_proof_of(&name, &reason.to_string());
-                    self.tell(EventKind::UnitLooping { unit: name, reason, wait_ms });
-                }
-                Fate::Park(reason) => self.park(name, reason),
-                Fate::Rest => self.fail_proof_of(&name, "it ended, and its restart policy wants no restart"),
+        }
+    }
+
+    /// Decides what becomes of a unit that ended by itself.
+    fn judge(&mut self, name: &UnitName, rules: &UnitRules) {
+        let of_all = self.failures_of_all(name);
+        let Some(unit) = self.units.get_mut(name) else { return };
+        unit.count_from(of_all);
+        let Some(decided) = unit.settle(rules, self.now.monotonic_ms, self.settings.seed) else { return };
+        let (failures, launches) = (unit.failures().in_a_row, unit.launches);
+        let runs_again_at_once = matches!(decided, Fate::Relaunch { wait_ms: 0 });
+        // Noted when it runs again: nothing is to be waited for between an end and the launch that follows. What an
+        // earlier daemon launched is noted at once, or it might be forgotten again and again.
+        if !runs_again_at_once || launches == 0 {
+            self.note_failures(name);
+        }
+        if !self.units.get(name).is_some_and(Unit::rests_well) {
+            self.share_failure(name);
+        }
+        let unit = name.clone();
+        match decided {
+            Fate::Relaunch { wait_ms: 0 } => {}
+            Fate::Relaunch { wait_ms } => self.tell(EventKind::UnitBackingOff { unit, wait_ms, failures }),
+            Fate::RetrySlowly { wait_ms, reason } => {
+                self.fail_proof_of(name, &reason.to_string());
+                self.tell(EventKind::UnitLooping { unit, reason, wait_ms });
             }
+            Fate::Park(reason) => self.park(unit, reason),
+            Fate::Rest => self.fail_proof_of(name, "it ended, and its restart policy wants no restart"),
+            Fate::End(reason) => self.fail_proof_of(name, &reason.to_string()),
         }
     }
 
@@ -57,14 +71,23 @@ impl Node {
         }
     }
 
-    /// Nothing is held against a unit any more.
+    /// Nothing is held against a unit any more, nor against those that it lives and dies with.
     pub(crate) fn forgive(&mut self, name: &UnitName) {
-        if let Some(known) = self.units.get_mut(name) {
-            known.give_fresh_chance();
+        let partners: Vec<UnitName> = self.partners(name).map(|(other, ..)| other.clone()).collect();
+        for unit in partners.into_iter().chain([name.clone()]) {
+            if let Some(known) = self.units.get_mut(&unit) {
+                known.give_fresh_chance();
+            }
+            if let Some(Failing { run, .. }) = self.ledger.unit(&unit).failing {
+                let at = self.now;
+                self.record(Record::UnitFailed { at, unit, run, in_a_row: 0, recent_ms: Vec::new() });
+            }
         }
-        if let Some(Failing { run, .. }) = self.ledger.unit(name).failing {
-            let (at, unit) = (self.now, name.clone());
-            self.record(Record::UnitFailed { at, unit, run, in_a_row: 0, recent_ms: Vec::new() });
+    }
+
+    pub(crate) fn forgive_all(&mut self) {
+        for unit in self.units.keys().cloned().collect::<Vec<_>>() {
+            self.forgive(&unit);
         }
     }
 
@@ -76,13 +99,14 @@ impl Node {
 
     /// Main will not come up by itself any more: what waits for it has failed.
     pub(super) fn fail_proof_of(&mut self, unit: &UnitName, why: &str) {
-        if !unit.is_main() {
+        if !self.is_of_main(unit) {
             return;
         }
         for (step, code) in [(Step::Start, "OV-UPG-030"), (Step::Prove, "OV-UPG-031")] {
             if let Some(id) = self.in_flight_at(step) {
                 self.effect(Effect::AbandonStep { plan: id });
-                let problem = Problem::permanent(code, "prove the new release: main does not stay up").cause(why);
+                let problem =
+                    Problem::permanent(code, format!("prove the new release: {unit} does not stay up")).cause(why);
                 self.fail_step(id, problem);
             }
         }
@@ -92,6 +116,7 @@ impl Node {
         if self.found_ms.is_none() {
             return;
         }
+        self.wake_rested();
         let names: Vec<UnitName> = self.units.keys().cloned().collect();
         for name in names {
             let Some(rules) = self.rules_of(&name) else { continue };
@@ -117,7 +142,8 @@ impl Node {
 
     pub(super) fn gate(&self, name: &UnitName, rules: &UnitRules) -> Gate {
         let may_run = self.may_run(name, rules);
-        let unmet = self.unmet_condition(name, rules);
+        let is_judged = self.units.get(name).is_none_or(|unit| !unit.awaits_judgement());
+        let may_launch = is_judged && self.unmet_condition(name, rules).is_none();
         // Asked of those alone that would be stopped now: of each it takes a look at all others.
         let would_stop = !may_run && !self.hurry && self.units.get(name).is_some_and(Unit::is_running);
         let waits_for_helpers = would_stop
@@ -126,7 +152,7 @@ impl Node {
                 let down = self.units.get(other).is_none_or(Unit::is_down);
                 depends && !down && !self.may_run(other, other_rules)
             });
-        Gate { may_run, may_launch: unmet.is_none(), may_stop: !waits_for_helpers, hurry: self.hurry }
+        Gate { may_run, may_launch, may_stop: !waits_for_helpers, hurry: self.hurry }
     }
 
     pub(super) fn may_run(&self, name: &UnitName, rules: &UnitRules) -> bool {
@@ -136,7 +162,7 @@ impl Node {
         let held = self.ledger.entries().any(holds);
         let bound_to_down = rules.after.iter().any(|after| after.bound && !self.is_up(&after.unit, StartWhen::Up));
         let free = !held && !self.shutting_down && self.pause.is_none();
-        known && told.wanted && told.parked.is_none() && free && !bound_to_down
+        known && told.wanted && told.parked.is_none() && free && !bound_to_down && !self.is_dragged_down(name)
     }
 
     pub(super) fn is_up(&self, name: &UnitName, when: StartWhen) -> bool {
@@ -145,6 +171,12 @@ impl Node {
 
     /// What a launch waits for, in words.
     pub(super) fn unmet_condition(&self, name: &UnitName, rules: &UnitRules) -> Option<String> {
+        let within = || self.unmet_order(name, rules, true);
+        self.own_condition(name, rules).or_else(within).or_else(|| self.group_waits_for(name))
+    }
+
+    /// The same without what concerns the units that it is launched together with.
+    pub(super) fn own_condition(&self, name: &UnitName, rules: &UnitRules) -> Option<String> {
         let unit = self.units.get(name)?;
         if self.ledger.unit(name).suspended {
             return Some(format!("`omnivisor unit resume {name}`"));
@@ -152,11 +184,8 @@ impl Node {
         if unit.suspend_file {
             return Some("its `suspend-file` to go, or its `only-when` file to come".to_owned());
         }
-        for after in &rules.after {
-            if !self.is_up(&after.unit, after.when) {
-                let how = if after.when == StartWhen::Ready { "ready" } else { "up" };
-                return Some(format!("unit {} to be {how}", after.unit));
-            }
+        if let Some(unmet) = self.unmet_order(name, rules, false) {
+            return Some(unmet);
         }
         if name.is_main() {
             if self.consulting {
@@ -169,12 +198,27 @@ impl Node {
         None
     }
 
+    /// Which unit must be up or ready first: of those that it is launched together with, or of the others.
+    fn unmet_order(&self, name: &UnitName, rules: &UnitRules, within: bool) -> Option<String> {
+        let is_partner = |unit: &UnitName| self.partners(name).any(|(other, ..)| other == unit);
+        let mut meant = rules.after.iter().filter(|after| is_partner(&after.unit) == within);
+        let unmet = meant.find(|after| !self.is_up(&after.unit, after.when))?;
+        let how = if unmet.when == StartWhen::Ready { "ready" } else { "up" };
+        Some(format!("unit {} to be {how}", unmet.unit))
+    }
+
     /// Whether main is down for no other reason than that something is wrong.
-    pub(super) fn main_is_free(&self) -> bool {
-        let main = UnitName::main();
-        let told = self.ledger.unit(&main);
-        let held_by_file = self.units.get(&main).is_some_and(|unit| unit.suspend_file);
-        told.wanted && !told.suspended && !held_by_file
+    pub(crate) fn main_is_free(&self) -> bool {
+        self.those_of_main().all(|(name, unit)| {
+            let told = self.ledger.unit(name);
+            told.wanted && !told.suspended && !unit.suspend_file
+        })
+    }
+
+    /// Whether main is up, with all that it lives and dies with.
+    pub(super) fn main_is_up(&self) -> bool {
+        self.is_up(&UnitName::main(), StartWhen::Up)
+            && self.those_of_main().all(|(_, unit)| unit.is_up(false) || unit.rests_well())
     }
 
     /// Whether there is such a unit, be it only to be ended because the configuration does not name it any more.
@@ -211,6 +255,7 @@ impl Node {
             launches: unit.launches,
             last_exit: unit.last_exit,
             not_started: unit.not_started.clone(),
+            failures: self.failures_of_all(name).in_a_row,
             healthy: unit.healthy,
             wanted: told.wanted,
             suspended: told.suspended || unit.suspend_file,

@@ -1,7 +1,7 @@
 //! Upgrades: which step is next, when it is due, what follows its end or its failure.
 
 use ov_types::record::{Outcome, StepFacts};
-use ov_types::{AfterUpgrade, Direction, EventKind, PlanId, Problem, Record, StartWhen, Step, Trigger, UnitName};
+use ov_types::{AfterUpgrade, Direction, EventKind, PlanId, Problem, Record, Step, Trigger, UnitName};
 
 use super::{Active, Node};
 use crate::ledger::{Entry, Phase, gives_fresh_chance};
@@ -132,9 +132,19 @@ impl Node {
         let preparing = step.is_preparation() && direction == Direction::Forward;
         let other_prepares = preparing && self.prepares_other_than(id);
         let data_is_worked_on = self.pause.is_some() && entry.is_in_window();
-        if !waits && !other_prepares && !data_is_worked_on && !self.shutting_down {
+        let delayed = self.stops_at_ms(entry).is_some_and(|at_ms| self.now.monotonic_ms < at_ms);
+        if !waits && !other_prepares && !data_is_worked_on && !delayed && !self.shutting_down {
             self.begin_step(entry, step, direction);
         }
+    }
+
+    /// When units that still run at the trigger are told to stop. Where main does not run, nobody needs it any more.
+    pub(super) fn stops_at_ms(&self, entry: &Entry) -> Option<u64> {
+        let is_next = matches!(entry.phase, Phase::Forward { step: Step::Stop, attempt: 0, .. });
+        let runs = self.units.get(&UnitName::main()).is_some_and(Unit::is_running);
+        // What a clock says that begins anew with each boot is not in the future, but of another boot.
+        let triggered = entry.triggered.filter(|at| is_next && runs && at.monotonic_ms <= self.now.monotonic_ms)?;
+        Some(triggered.monotonic_ms.saturating_add(self.settings.upgrade.stop_delay_ms))
     }
 
     /// Whether others are being prepared that this one has to wait for. Bringing a release may take hours, so that several
@@ -211,7 +221,7 @@ impl Node {
                 self.fail_step(id, problem);
             }
         } else if comes_up {
-            if self.is_up(&UnitName::main(), StartWhen::Up) {
+            if self.main_is_up() {
                 self.finish_step(id, step, direction, self.gap_facts(direction));
             } else if direction == Direction::Backward && entry.facts.previous.is_none() {
                 let facts = StepFacts::noted("no release ran before, so there is none to go back to");
@@ -223,8 +233,8 @@ impl Node {
                 // Its bound begins when a person lets it go.
                 self.active.entry(id).or_default().began_ms = self.now.monotonic_ms;
             } else if passed >= self.settings.upgrade.start_within_ms {
-                let parked =
-                    self.ledger.unit(&UnitName::main()).parked.map(|reason| format!("main is parked: it {reason}"));
+                let parked = self.those_of_main().find_map(|(name, _)| Some((name, self.ledger.unit(name).parked?)));
+                let parked = parked.map(|(name, reason)| format!("{name} is parked: it {reason}"));
                 let cause = parked.unwrap_or_else(|| "main was not up within its bound".to_owned());
                 self.fail_step(id, Problem::transient("OV-UPG-030", "start the units in time").cause(cause));
             }

@@ -8,13 +8,20 @@ pub(crate) fn rules() -> UnitRules {
     UnitRules {
         restart: RestartPolicy::Always,
         forbidden_exits: vec![],
-        back_off: BackOff { first_ms: 1_000, max_ms: 60_000, jitter_percent: 20, reset_after_ms: 60_000 },
-        crash_loop: CrashLoop { count: 5, within_ms: 120_000, then: WhenLooping::Park },
+        back_off: BackOff {
+            at_once: 1,
+            first_ms: 1_000,
+            max_ms: 60_000,
+            jitter_percent: 20,
+            reset_after_ms: Some(60_000),
+        },
+        crash_loop: CrashLoop { count: 5, within_ms: Some(120_000), then: WhenLooping::Park },
         after: vec![],
+        together: None,
         stop: StopRule { signal: 15, grace_ms: 90_000, grace_ms_max: 600_000 },
         has_readiness: false,
         ready_within_ms: None,
-        restart_when_unhealthy: false,
+        when_unhealthy: WhenUnhealthy::Tell,
     }
 }
 
@@ -57,7 +64,7 @@ fn every_report(run: RunId) -> Vec<UnitReport> {
     for flag in [true, false] {
         all.push(UnitReport::LaunchFailed { run, message: "no".into(), is_unsafe: flag });
         all.push(UnitReport::Ready { run, ready: flag });
-        all.push(UnitReport::Health { run, healthy: flag, message: "m".into() });
+        all.push(UnitReport::Health { run, healthy: flag, answers: 1, message: "m".into() });
         all.push(UnitReport::SuspendFile { present: flag });
     }
     all

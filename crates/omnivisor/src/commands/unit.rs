@@ -94,6 +94,7 @@ fn about_unit(kind: &EventKind) -> Option<&UnitName> {
         | EventKind::UnitBackingOff { unit, .. }
         | EventKind::UnitLooping { unit, .. }
         | EventKind::UnitParked { unit, .. }
+        | EventKind::NodeGivenUp { unit, .. }
         | EventKind::UnitSuspended { unit, .. } => Some(unit),
         _ => None,
     }

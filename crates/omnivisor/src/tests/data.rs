@@ -79,7 +79,7 @@ pub(crate) fn status() -> Status {
         launches: 9,
         last_exit: Some(ExitStatus::Signal(11)),
         healthy: None,
-        parked: Some(ParkReason::CrashLoop { count: 5, within_ms: 60_000, last: Some(ExitStatus::Signal(11)) }),
+        parked: Some(ParkReason::CrashLoop { count: 5, within_ms: Some(60_000), last: Some(ExitStatus::Signal(11)) }),
         ..unit("uploader")
     };
     Status {

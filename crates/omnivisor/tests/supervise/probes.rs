@@ -159,7 +159,7 @@ fn a_unit_that_is_not_healthy_is_told_of_and_left_running() {
 
 #[test]
 fn a_unit_that_is_not_healthy_is_restarted_if_told_so() {
-    let mut node = with_health(&[], "http = \"http://{address}/health\"\nrestart = true");
+    let mut node = with_health(&[], "http = \"http://{address}/health\"\nthen = \"restart\"");
     node.start();
     let pid = node.wait_for_up("main");
     ov_testkit::wait_until("main to be healthy", || node.unit("main").healthy == Some(true));
@@ -203,7 +203,7 @@ fn health_by_a_program_sees_it_fail_and_hang() {
 
 #[test]
 fn health_by_watchdog_messages_sees_a_node_that_hangs_also_with_the_next_daemon() {
-    let mut node = with_health(&[], "notify = true\ntimeout = \"400ms\"\nrestart = true");
+    let mut node = with_health(&[], "notify = true\ntimeout = \"400ms\"\nthen = \"restart\"");
     node.start();
     ov_testkit::wait_until("main to be healthy", || node.unit("main").healthy == Some(true));
     assert_eq!(super::common::inherited(node.home())["environment"]["WATCHDOG_USEC"], "400000");
@@ -219,7 +219,7 @@ fn health_by_watchdog_messages_sees_a_node_that_hangs_also_with_the_next_daemon(
 fn the_health_of_a_helper_is_asked_as_well() {
     let more = format!(
         "[unit.helper]\n{}[unit.helper.health]\nprogram = \"/usr/bin/test\"\nargs = [\"!\", \"-e\", \"{{home}}/bad\"]\n\
-         every = \"30ms\"\nfailures = 1\nrestart = true\n",
+         every = \"30ms\"\nfailures = 1\nthen = \"restart\"\n",
         shell("sleep 600")
     );
     let mut node = started("", &[], &more);

@@ -104,7 +104,7 @@ fn a_crash_loop_parks_with_its_reason_survives_daemons_and_ends_when_told() {
                  [unit.job.crash-loop]\ncount = 4\nwithin = \"5m\"\nthen = \"park\"\n";
     let mut node = with_job("exit 9", "", rules);
     let parked = node.wait_for_state("job", UnitState::Parked);
-    let reason = ParkReason::CrashLoop { count: 4, within_ms: 300_000, last: Some(ExitStatus::Code(9)) };
+    let reason = ParkReason::CrashLoop { count: 4, within_ms: Some(300_000), last: Some(ExitStatus::Code(9)) };
     assert_eq!(parked.parked, Some(reason.clone()));
     assert_eq!(starts(&node, "job"), 4);
     wait_for_event(&node, "the alarm", |kind| match kind {

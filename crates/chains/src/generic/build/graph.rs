@@ -33,6 +33,7 @@ impl Builder<'_, '_> {
                 }
             }
         }
+        self.check_groups(units);
         match longest_first(units) {
             Ok(stop_ms) if stop_ms >= file.upgrade.stop_within.ms() => {
                 let message = format!(
@@ -48,6 +49,22 @@ impl Builder<'_, '_> {
                 let round: Vec<String> = others.map(|name| format!("waits for `{name}`")).collect();
                 let key = circle.first().map_or(Key::of("unit"), |first| Key::of("unit").name(first.as_str()));
                 self.document.tell(&key, format!("this can never start: it {}", round.join(", which ")));
+            }
+        }
+    }
+}
+
+impl Builder<'_, '_> {
+    /// A group of one is a word that somebody mistyped.
+    fn check_groups(&mut self, units: &Units<'_>) {
+        let words = || units.values().filter_map(|unit| unit.together.as_deref());
+        for (name, unit) in units {
+            let Some(word) = unit.together.as_deref() else { continue };
+            if words().filter(|other| *other == word).count() == 1 {
+                let nearest = words::nearest(word, words().filter(|other| *other != word));
+                let hint = nearest.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let key = Key::of("unit").name(name.as_str()).name("together");
+                self.document.tell(&key, format!("no other unit says `{word}`{hint}"));
             }
         }
     }

@@ -84,6 +84,7 @@ impl Builder<'_, '_> {
                 keep: upgrade.keep.method != KeepMethod::Off,
                 migrate: upgrade.migrate.is_some(),
                 relaunch: true,
+                stop_delay_ms: upgrade.stop_delay.ms(),
                 stop_within_ms: upgrade.stop_within.ms(),
                 rest_ms: upgrade.rest.ms(),
                 start_within_ms: upgrade.start_within.ms(),

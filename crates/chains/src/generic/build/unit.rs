@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ov_types::{Span, StartAfter, StartWhen, StopRule, UnitName, UnitRules, WhenLooping};
+use ov_types::{GroupName, Span, StartAfter, StartWhen, StopRule, UnitName, UnitRules, WhenLooping, WhenUnhealthy};
 
 use super::Builder;
-use crate::generic::file::{LimitValue, LoopAction, OutputWord, StdinWord, Stop, Unit, parse_limit};
+use crate::generic::file::{HealthAction, LimitValue, LoopAction, OutputWord, StdinWord, Stop, Unit, parse_limit};
 use crate::generic::problem::Key;
 use crate::shape::{Health, HomeLayout, LaunchShape, LimitShape, LogShape, Output, Probe, Readiness, Stdin, UnitShape};
 use crate::words;
@@ -32,6 +32,7 @@ impl Builder<'_, '_> {
             every_ms: health.every.ms(),
             timeout_ms: health.timeout.ms(),
             failures: health.failures,
+            failures_of_relaunch: health.failures_of_relaunch.unwrap_or(health.failures),
         });
         let mut probes = readiness.iter().map(|it| &it.probe).chain(health.iter().map(|it| &it.probe));
         let notify = probes.any(|probe| *probe == Probe::Notify);
@@ -125,24 +126,31 @@ impl Builder<'_, '_> {
             restart: unit.restart,
             forbidden_exits: unit.never_restart.clone(),
             back_off: ov_types::BackOff {
+                at_once: unit.back_off.at_once,
                 first_ms: unit.back_off.first.ms(),
                 max_ms: unit.back_off.max.ms(),
                 jitter_percent: unit.back_off.jitter,
-                reset_after_ms: unit.back_off.reset.ms(),
+                reset_after_ms: Some(unit.back_off.reset.ms()).filter(|reset_ms| *reset_ms > 0),
             },
             crash_loop: ov_types::CrashLoop {
                 count: unit.crash_loop.count.unwrap_or(if is_signer { FAILURES_OF_A_SIGNER } else { FAILURES }),
-                within_ms: unit.crash_loop.within.ms(),
+                within_ms: Some(unit.crash_loop.within.ms()).filter(|within_ms| *within_ms > 0),
                 then: match then {
                     LoopAction::Park => WhenLooping::Park,
                     LoopAction::Retry => WhenLooping::Retry { every_ms: unit.crash_loop.every.ms() },
+                    LoopAction::End => WhenLooping::End,
                 },
             },
             after: conditions(unit),
+            together: unit.together.as_ref().and_then(|group| GroupName::new(group.as_str()).ok()),
             stop: self.stop_rule(&key.name("stop"), &unit.stop),
             has_readiness: unit.ready.is_some(),
             ready_within_ms: unit.ready.as_ref().and_then(|ready| ready.within).map(Span::ms),
-            restart_when_unhealthy: unit.health.as_ref().is_some_and(|health| health.restart),
+            when_unhealthy: match unit.health.as_ref().map(|health| health.then) {
+                None | Some(HealthAction::Tell) => WhenUnhealthy::Tell,
+                Some(HealthAction::Restart) => WhenUnhealthy::Restart,
+                Some(HealthAction::End) => WhenUnhealthy::End,
+            },
         }
     }
 

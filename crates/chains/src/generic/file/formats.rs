@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use ov_types::{ByteSize, ReleaseName, Span, UnitName};
+use ov_types::{ByteSize, GroupName, ReleaseName, Span, UnitName};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
@@ -30,6 +30,7 @@ forms! {
     lasting "positive-span" check_lasting;
     size "size" check_size;
     name "name" check_name;
+    group_name "group-name" check_group_name;
     signal "signal" check_signal;
     umask "umask" check_umask;
     url "url" check_url;
@@ -52,7 +53,8 @@ vocabularies! {
     restart ["always", "on-failure", "never"];
     stdin ["null", "inherit"];
     output ["pump", "inherit"];
-    loop_action ["park", "retry"];
+    loop_action ["park", "retry", "end"];
+    health_action ["tell", "restart", "end"];
     stall_action ["alert", "restart", "off"];
     on_failure ["rollback", "hold"];
     keep_method ["auto", "reflink", "hard-link", "copy", "off"];
@@ -144,6 +146,10 @@ fn check_name(text: &str) -> Result<(), String> {
         return Err("a name has 1 to 128 characters and no control characters".to_owned());
     }
     Ok(())
+}
+
+fn check_group_name(text: &str) -> Result<(), String> {
+    GroupName::new(text).map(drop).map_err(|error| error.to_string())
 }
 
 fn check_unit_name(text: &str) -> Result<(), String> {

@@ -21,7 +21,7 @@ pub(crate) use node::{
 };
 use node::{Metrics, Paths, Progress, Releases, Scouts, Snapshots, Upgrade};
 pub(crate) use unit::{
-    Health, LimitValue, LoopAction, OutputWord, Question, Ready, StatusValue, StdinWord, Stop, Unit,
+    Health, HealthAction, LimitValue, LoopAction, OutputWord, Question, Ready, StatusValue, StdinWord, Stop, Unit,
 };
 
 /// The whole file.

@@ -141,6 +141,10 @@ pub(crate) struct Upgrade {
     /// nothing.
     #[schemars(schema_with = "formats::spans")]
     pub(crate) near: Vec<Span>,
+    /// Units that run at the trigger are told to stop only so much later: for nodes that halt by themselves and whose peers
+    /// may still need them. What is left of it is waited for by the next daemon too.
+    #[schemars(schema_with = "formats::span")]
+    pub(crate) stop_delay: Span,
     /// All units must be down this long after they were told to stop. Longer than the graces of the units that wait
     /// for each other, added up; what they turned out to need beyond those (`grace-max`) is added by itself.
     #[schemars(schema_with = "formats::lasting")]
@@ -175,6 +179,7 @@ impl Default for Upgrade {
         Self {
             on_failure: FailurePolicy::Rollback,
             near: words::NEAR_MS.map(Span::from_ms).into(),
+            stop_delay: Span::from_seconds(0),
             stop_within: Span::from_seconds(600),
             rest: Span::from_seconds(0),
             start_within: Span::from_seconds(600),

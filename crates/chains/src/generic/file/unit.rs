@@ -64,7 +64,7 @@ pub(crate) struct Unit {
     /// Texts that mean the same when the unit wrote one of them since its launch and then ended by itself. The last four
     /// megabytes of its log are looked at. Needs `output = "pump"`.
     pub(crate) danger_marks: Vec<String>,
-    /// How long to wait before it is launched again. After the first failure it is launched at once.
+    /// How long to wait before it is launched again.
     pub(crate) back_off: BackOff,
     /// When to stop trying.
     pub(crate) crash_loop: CrashLoop,
@@ -82,6 +82,13 @@ pub(crate) struct Unit {
     /// The same, and it is stopped when they go down.
     #[schemars(schema_with = "formats::conditions")]
     pub(crate) with: BTreeMap<String, StartWhen>,
+    /// A word that names a group: units with the same word live and die together. When one of them fails, or is to be
+    /// down, the others are stopped, each as its own `stop` says. They are launched together, once all of them are down
+    /// and may be launched. However many fell, it is one failure, counted for all; the `restart`, `back-off` and
+    /// `crash-loop` of the unit that failed say what follows. One that ended well, and whose `restart` leaves it at that,
+    /// takes nobody with it.
+    #[schemars(schema_with = "formats::group_name")]
+    pub(crate) together: Option<String>,
     /// While this file exists, its launches are held.
     pub(crate) suspend_file: Option<String>,
     /// While this file does not exist, its launches are held: for helpers that belong to a role, say.
@@ -116,6 +123,7 @@ impl Default for Unit {
             health: None,
             after: BTreeMap::new(),
             with: BTreeMap::new(),
+            together: None,
             suspend_file: None,
             only_when: None,
         }
@@ -181,23 +189,27 @@ impl Default for Log {
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct BackOff {
-    /// The wait after the second failure in a row; doubled after each further one.
+    /// After so many failures in a row it is launched at once.
+    #[schemars(range(max = 10_000))]
+    pub(crate) at_once: u32,
+    /// The wait after the next failure; doubled after each further one.
     #[schemars(schema_with = "formats::lasting")]
     pub(crate) first: Span,
-    /// The longest wait.
+    /// The longest wait. The same as `first` makes all waits equal.
     #[schemars(schema_with = "formats::lasting")]
     pub(crate) max: Span,
     /// Waits are spread by up to so many percent either way, so that a fleet does not move in step.
     #[schemars(range(max = 100))]
     pub(crate) jitter: u8,
-    /// A run of this length makes earlier failures forgotten.
-    #[schemars(schema_with = "formats::lasting")]
+    /// A run of this length makes earlier failures forgotten; `"0s"` means that none does.
+    #[schemars(schema_with = "formats::span")]
     pub(crate) reset: Span,
 }
 
 impl Default for BackOff {
     fn default() -> Self {
-        Self { first: Span::from_seconds(1), max: Span::from_seconds(60), jitter: 20, reset: Span::from_seconds(60) }
+        let minute = Span::from_seconds(60);
+        Self { at_once: 1, first: Span::from_seconds(1), max: minute, jitter: 20, reset: minute }
     }
 }
 
@@ -207,6 +219,16 @@ impl Default for BackOff {
 pub(crate) enum LoopAction {
     Park,
     Retry,
+    End,
+}
+
+/// What happens when a unit is not healthy.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum HealthAction {
+    Tell,
+    Restart,
+    End,
 }
 
 /// `[unit.<name>.crash-loop]`
@@ -216,10 +238,12 @@ pub(crate) struct CrashLoop {
     /// So many failures … If not given: 3 for `main` of a node with `[validator]`, 5 for everything else.
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) count: Option<u32>,
-    /// … within this time are a crash loop.
-    #[schemars(schema_with = "formats::lasting")]
+    /// … within this time are a crash loop; `"0s"` means in a row, however long that takes.
+    #[schemars(schema_with = "formats::span")]
     pub(crate) within: Span,
-    /// What happens then: `park` keeps it down until you say `omnivisor unit start`, `retry` goes on trying, slowly.
+    /// What happens then: `park` keeps it down until you say `omnivisor unit start`, `retry` goes on trying, slowly,
+    /// `end` stops every unit and ends the daemon, with exit code 1: whoever started it is to decide. The next daemon
+    /// counts anew. While an upgrade can still make it good, the daemon stays.
     /// If not given: `park` for `main` of a node with `[validator]`, because a signer that dies again and again may be
     /// doing harm; `retry` for everything else.
     #[schemars(schema_with = "formats::loop_action")]
@@ -354,11 +378,16 @@ pub(crate) struct Health {
     /// How long one answer may take.
     #[schemars(schema_with = "formats::lasting")]
     pub(crate) timeout: Span,
-    /// So many bad answers in a row make it unhealthy.
-    #[schemars(range(min = 1, max = 10_000))]
+    /// So many bad answers in a row make it unhealthy. The first question is asked one `every` after the launch.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub(crate) failures: u32,
-    /// Whether it is then stopped and launched again, which counts as a failure. Otherwise you are only told.
-    pub(crate) restart: bool,
+    /// The same for a launch that makes a failure good. As many as `failures` if not given.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub(crate) failures_of_relaunch: Option<u32>,
+    /// What happens then: `tell` only tells you, `restart` also stops it and launches it again, which counts as a
+    /// failure, `end` stops every unit and ends the daemon, as in a crash loop.
+    #[schemars(schema_with = "formats::health_action")]
+    pub(crate) then: HealthAction,
 }
 
 impl Default for Health {
@@ -369,7 +398,8 @@ impl Default for Health {
             every: Span::from_seconds(10),
             timeout: Span::from_seconds(5),
             failures: 3,
-            restart: false,
+            failures_of_relaunch: None,
+            then: HealthAction::Tell,
         }
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn run(errand: &Errand) -> Result<(), Complaint> {
     match ov_daemon::run(&options) {
         Ended::Well => Ok(()),
         Ended::MainEnded(status) => errand.end(status),
+        Ended::GivenUp { unit, reason } => Err(Complaint::new(format!("unit {unit} {reason}"))),
         Ended::Badly(problem, _) => Err(Complaint::new(told(&problem))),
         Ended::Replaced(program) => Err(replace(&program)),
     }
