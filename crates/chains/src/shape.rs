@@ -700,6 +700,9 @@ pub struct Hook {
     pub make_executable: bool,
     /// What its exit codes mean besides 0, which is success; all others are failures that another try may mend.
     pub codes: HookCodes,
+    /// With these arguments the program shows whether it has such a command, and carries nothing out: where it has none, it
+    /// answers as [`HookCodes::no_such_command`] says. `None` where that cannot be asked.
+    pub question: Option<Vec<String>>,
 }
 
 /// One argument of a hook.

@@ -5,6 +5,7 @@
 //! modules are its senses and voices: probes, scouts, watched files, the control API, events, metrics, webhooks.
 
 pub mod api;
+mod asking;
 pub mod compress;
 pub mod core;
 mod crash_points;

@@ -21,6 +21,7 @@ use crate::fetch::Supply;
 use crate::scout::Sighting;
 use crate::source::ShapeSource;
 
+mod command;
 mod commit;
 mod examine;
 mod hook;

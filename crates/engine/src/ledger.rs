@@ -502,13 +502,24 @@ fn waits_for_stop(phase: &Phase) -> bool {
 
 /// Later facts win; what a step does not mention stays.
 fn merge(facts: &mut StepFacts, more: &StepFacts) {
-    let StepFacts { previous, height, staged_here, snapshot, format, gap_ms, superseded, holds_units, note } =
-        more.clone();
+    let StepFacts {
+        previous,
+        height,
+        staged_here,
+        snapshot,
+        format,
+        no_command,
+        gap_ms,
+        superseded,
+        holds_units,
+        note,
+    } = more.clone();
     facts.previous = previous.or(facts.previous.take());
     facts.height = height.or(facts.height);
     facts.staged_here = staged_here.or(facts.staged_here);
     facts.snapshot = snapshot.or(facts.snapshot.take());
     facts.format = format.or(facts.format.take());
+    facts.no_command = no_command.or(facts.no_command.take());
     facts.gap_ms = gap_ms.or(facts.gap_ms);
     facts.superseded = superseded.or(facts.superseded);
     facts.holds_units = holds_units.or(facts.holds_units);

@@ -22,6 +22,7 @@ usage:
   fakenode version [--output json | --long]  say which version this is; also --version
   fakenode status [--home DIR]               ask a running node, noting that in HOME/asked; needs --http at its start
   fakenode pre-upgrade --home DIR            end as the switch pre-upgrade says
+  fakenode pre-upgrade --help                say whether there is such a command
   fakenode verify --home DIR | --data DIR    check what nodes left behind; JSON, exit 1 if anything is wrong
   fakenode vega COMMAND                      play a core, a data node or a tool of the Vega family: start, datanode start,
                                              version, tools snapshot, datanode network-history latest-history-segment;
@@ -95,6 +96,7 @@ fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
             Some(home) => status(&PathBuf::from(home)),
             None => Err(Error::Usage("`status` without a home; see `fakenode help`".to_owned())),
         },
+        ["pre-upgrade", "--help"] => Ok(pre_upgrade_codes()?.map_or(EXIT_FAILED, |_| 0)),
         ["pre-upgrade", "--home", home] => pre_upgrade(&PathBuf::from(home)),
         ["verify", "--home", home] => verify(&verify_home(&PathBuf::from(home))?),
         ["verify", "--data", data] => verify(&verify_data(&PathBuf::from(data))?),
@@ -108,15 +110,20 @@ fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
     }
 }
 
-/// Notes in `HOME/pre-upgrades` that it ran, and ends as the version was told to; like a node of the Cosmos family that
-/// has no such command if it was told nothing.
-fn pre_upgrade(home: &std::path::Path) -> Result<u8, Error> {
-    let profile = Profile::of_this_program()?;
-    let codes = Switches::from_layers([&profile.switches])?.pre_upgrade;
+/// How the version was told to end its command. Told nothing, it says that there is none, as nodes of the Cosmos family do,
+/// whether it was only asked for its help or not.
+fn pre_upgrade_codes() -> Result<Option<Vec<String>>, Error> {
+    let codes = Switches::from_layers([&Profile::of_this_program()?.switches])?.pre_upgrade;
     if codes.is_empty() {
         let _ = writeln!(std::io::stderr(), "Error: unknown command \"pre-upgrade\" for \"fakenode\"");
-        return Ok(EXIT_FAILED);
     }
+    Ok(Some(codes).filter(|codes| !codes.is_empty()))
+}
+
+/// Notes in `HOME/pre-upgrades` that it ran, and ends as the version was told to.
+fn pre_upgrade(home: &std::path::Path) -> Result<u8, Error> {
+    let profile = Profile::of_this_program()?;
+    let Some(codes) = pre_upgrade_codes()? else { return Ok(EXIT_FAILED) };
     let notes = home.join("pre-upgrades");
     let before = files::read_if_there(&notes)?.unwrap_or_default().lines().count();
     files::append_line(&notes, &profile.version)?;

@@ -26,6 +26,10 @@ pub struct StepFacts {
     /// The data's format marker before the new release touched it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// Which program it was that said, while the old release ran, that it has no command to prepare the data with; told by
+    /// `examine`. Any other program has to be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_command: Option<String>,
     /// Milliseconds between the old process's end and the new one's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap_ms: Option<u64>,

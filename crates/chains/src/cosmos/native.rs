@@ -15,7 +15,7 @@ use super::node_config::{NodeConfig, NodeLaunch};
 use super::services::{GRPC_DEFAULT, height_question};
 use super::shape::{
     KEY_IDENTITY, asked, has_key, height_files, node_config_of, own_grpc_of, plan_rules, pre_upgrade_codes,
-    release_check, remote_signer, signer,
+    pre_upgrade_question, release_check, remote_signer, signer,
 };
 use crate::family::{Defaults, Scene, Wrong};
 use crate::generic::{Cosmos, Key};
@@ -128,6 +128,8 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
     let is_own = scene.file.upgrade.migrate.as_ref().is_some_and(|migrate| migrate.program.is_some());
     if let Some(migrate) = shape.migrate.as_mut().filter(|_| !is_own) {
         migrate.codes = pre_upgrade_codes(section.pre_upgrade_retries);
+        let has_own_arguments = scene.file.upgrade.migrate.as_ref().is_some_and(|own| !own.args.is_empty());
+        migrate.question = (!has_own_arguments).then(pre_upgrade_question);
     }
 }
 

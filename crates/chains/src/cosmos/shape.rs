@@ -139,6 +139,7 @@ fn custom_script(settings: &Settings) -> Option<Hook> {
         timeout_ms: HOOK_MS_MAX,
         make_executable: true,
         codes: HookCodes::default(),
+        question: None,
     })
 }
 
@@ -152,7 +153,13 @@ fn pre_upgrade(settings: &Settings, node_home: &Path) -> Hook {
         timeout_ms: HOOK_MS_MAX,
         make_executable: false,
         codes: pre_upgrade_codes(retries),
+        question: Some(pre_upgrade_question()),
     }
+}
+
+/// The programs of the family look for the command first: one that has it shows its help, and does nothing.
+pub(super) fn pre_upgrade_question() -> Vec<String> {
+    ["pre-upgrade", "--help"].map(str::to_owned).into()
 }
 
 /// What the exit codes of the new program's own command mean.

@@ -6,19 +6,16 @@
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use memchr::memmem::Finder;
 use ov_chains::shape::{LaunchShape, ReleaseCheck, VersionSaid};
 use ov_sys::durable;
-use ov_sys::process::{Ending, Output, Program, run};
+use ov_sys::process::{Ending, Output};
 use ov_types::{Origin, ReleaseName, UnitName};
 
 use super::{DoctorInput, Verdict};
+use crate::asking::{ANSWER_TIMEOUT, DOCTORS, Question, is_of_another_user};
 
-/// How long it may take to say its version.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// So much of a program is searched for the name of a plan.
 const SEARCHED_BYTES_MAX: u64 = 1 << 30;
 const BUFFER_BYTES: usize = 1 << 20;
@@ -64,10 +61,22 @@ fn program_of<'a>(
     Some((path, check, launch))
 }
 
+fn ask(
+    input: &DoctorInput<'_>,
+    release: &ReleaseName,
+    program: &Path,
+    check: &ReleaseCheck,
+    launch: &LaunchShape,
+) -> io::Result<Output> {
+    let release = &input.layout.directory(release);
+    let question = Question { release, program, launch, variables: &check.home_variables, arguments: &check.args };
+    DOCTORS.ask(input.disk, input.shape, &question)
+}
+
 /// What the program of a release says of its version, if it says anything.
 pub(super) fn says(input: &DoctorInput<'_>, release: &ReleaseName) -> Option<String> {
     let (path, check, launch) = program(input, release)?;
-    if launch.user.is_some() || launch.group.is_some() {
+    if is_of_another_user(launch) {
         return None;
     }
     let said = ask(input, release, &path, check, launch).ok().filter(Output::success)?;
@@ -81,7 +90,7 @@ pub(super) fn version(input: &DoctorInput<'_>) -> Vec<Verdict> {
 
 fn version_of(input: &DoctorInput<'_>, target: &ReleaseName, (path, check, launch): Asked<'_>) -> Verdict {
     let subject = path.display();
-    if launch.user.is_some() || launch.group.is_some() {
+    if is_of_another_user(launch) {
         return Verdict::unknown(subject, "it is not started as another user only to say its version");
     }
     let said = match ask(input, target, &path, check, launch) {
@@ -116,31 +125,6 @@ fn version_of(input: &DoctorInput<'_>, target: &ReleaseName, (path, check, launc
 
 fn does_not_run(path: &Path, why: &str) -> Verdict {
     Verdict::error(path.display(), why, "stage a program that is built for this machine")
-}
-
-/// Asks it in an empty home, which is gone afterwards.
-fn ask(
-    input: &DoctorInput<'_>,
-    release: &ReleaseName,
-    path: &Path,
-    check: &ReleaseCheck,
-    launch: &LaunchShape,
-) -> io::Result<Output> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let home = input.shape.layout.home.join(".omnivisor-doctor-home");
-    durable::remove_tree(input.disk, &home)?;
-    input.disk.make_directory(&home, 0o700)?;
-    let own = launch.environment(input.disk, &input.layout.directory(release), std::iter::empty()).unwrap_or_default();
-    let homes = check.home_variables.iter().map(|name| (name.into(), home.clone().into()));
-    let output = run(&Program {
-        environment: own.into_iter().map(|(name, value)| (name.into(), value.into())).chain(homes).collect(),
-        directory: Some(home.clone()),
-        timeout: ANSWER_TIMEOUT,
-        ..Program::new(path).arguments(check.args.iter().cloned())
-    });
-    let removed = durable::remove_tree(input.disk, &home);
-    output.and_then(|output| removed.map(|()| output))
 }
 
 /// What it says of its version, in either output.

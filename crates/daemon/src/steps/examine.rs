@@ -16,7 +16,14 @@ impl Work for Examine {
     }
 
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
-        judge(shop, call, Depth::Full, "OV-UPG-015")
+        // At the same time: where the node has halted already, nobody is to wait for both.
+        std::thread::scope(|scope| {
+            let hook = shop.shape.migrate.as_ref();
+            let asked = hook.map(|hook| scope.spawn(|| super::command::missing(shop, call, hook)));
+            let facts = judge(shop, call, Depth::Full, "OV-UPG-015")?;
+            let no_command = asked.and_then(|asked| asked.join().ok().flatten());
+            Ok(StepFacts { no_command, ..facts })
+        })
     }
 
     fn verify(&self, _: &Workshop, _: &StepCall) -> Result<(), Problem> {

@@ -19,6 +19,9 @@ use crate::units::what_is_signed;
 /// How much of what a hook prints is kept.
 const OUTPUT_BYTES_MAX: usize = 16 * 1024;
 
+/// What there is to say of a hook that there is not.
+pub(super) const NO_SUCH_COMMAND: &str = "the new release has no such command";
+
 /// How long killed processes may take to be gone.
 const END_MS_MAX: u64 = 10_000;
 const SIGKILL: i32 = 9;
@@ -95,12 +98,10 @@ fn judge(hook: &Hook, output: &Output, runs: u32) -> Said {
             return failed(format!("it took longer than {}", ov_types::Span::from_ms(hook.timeout_ms)));
         }
     };
-    let says =
-        |words: &str| [&output.stderr, &output.stdout].iter().any(|out| String::from_utf8_lossy(out).contains(words));
     let said = said.unwrap_or_default();
     match &hook.codes {
-        HookCodes { no_such_command: Some((none, words)), .. } if *none == code && says(words) => {
-            Said::Done("the new release has no such command".to_owned())
+        HookCodes { no_such_command: Some((none, words)), .. } if *none == code && says(output, words) => {
+            Said::Done(NO_SUCH_COMMAND.to_owned())
         }
         HookCodes { again: Some((again, most)), .. } if *again == code && runs <= *most => Said::Again,
         HookCodes { again: Some((again, most)), .. } if *again == code => {
@@ -111,6 +112,11 @@ fn judge(hook: &Hook, output: &Output, runs: u32) -> Said {
         }
         _ => failed(format!("exit code {code}: {said}")),
     }
+}
+
+/// Whether a text stands in what a program said.
+pub(super) fn says(output: &Output, words: &str) -> bool {
+    [&output.stderr, &output.stdout].iter().any(|out| String::from_utf8_lossy(out).contains(words))
 }
 
 fn text(shop: &Workshop, call: &StepCall, argument: &HookArg, release: &Path) -> OsString {

@@ -20,6 +20,9 @@ impl Work for Migrate {
 
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
         let Some(hook) = &shop.shape.migrate else { return Ok(StepFacts::default()) };
+        if super::command::is_known_to_be_missing(shop, call, hook) {
+            return Ok(StepFacts::noted(format!("{}, as it said before", super::hook::NO_SUCH_COMMAND)));
+        }
         super::hook::carry_out(shop, call, hook, PURPOSE)
     }
 

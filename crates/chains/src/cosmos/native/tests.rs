@@ -108,6 +108,7 @@ fn whatever_the_file_says_holds() {
     assert!(node.units.contains_key(&UnitName::new("price-feed").unwrap()));
     let migrate = node.migrate.unwrap();
     assert_eq!((migrate.timeout_ms, migrate.codes.again), (60_000, Some((31, 4))));
+    assert_eq!(migrate.question.as_deref(), Some(&["pre-upgrade".to_owned(), "--help".to_owned()][..]));
     assert_eq!(migrate.program.fill(Path::new("/r")), "/r/bin/simd");
     let [plan_file, schedule, asked] = node.scouts.as_slice() else { panic!("{:?}", node.scouts) };
     let Scout::PlanFile { path, on_failure, rules } = plan_file else { panic!("{plan_file:?}") };
@@ -135,7 +136,8 @@ fn arguments_and_a_hook_of_the_files_own_are_taken_as_they_are() {
     assert_eq!(node.layout.data, other.path().join("data"), "the node's home is the one that it is told");
     assert_eq!(node.scouts[0].path(), Some(&*other.path().join("data/upgrade-info.json")));
     assert_eq!(node.layout.releases, home.path().join("cosmovisor/upgrades"));
-    assert_eq!(node.migrate.unwrap().codes, crate::shape::HookCodes::default());
+    let migrate = node.migrate.unwrap();
+    assert_eq!((migrate.codes, migrate.question), (crate::shape::HookCodes::default(), None));
     let before = node.before_switch.unwrap();
     assert_eq!(before.program.fill_path(Path::new("")), home.path().join("hooks/before"));
     assert_eq!((before.args.len(), before.timeout_ms), (2, 3_600_000));

@@ -173,6 +173,7 @@ impl Builder<'_, '_> {
             timeout_ms: before_switch.timeout.ms(),
             make_executable: true,
             codes: HookCodes::default(),
+            question: None,
         })
     }
 
@@ -185,6 +186,7 @@ impl Builder<'_, '_> {
             timeout_ms: migrate.timeout.ms(),
             make_executable: false,
             codes: HookCodes::default(),
+            question: None,
         })
     }
 

@@ -83,6 +83,48 @@ fn the_new_programs_own_command_prepares_the_data() {
     }
 }
 
+/// What was written down of the step, once the upgrade is carried out.
+fn told_of_migrate(node: &Node) -> String {
+    let history = node.omnivisor(&["upgrade", "history"]);
+    let text = String::from_utf8_lossy(&history.stdout).into_owned();
+    text.lines().find(|line| line.contains("migrate done")).unwrap_or(&text).to_owned()
+}
+
+/// A node that is to be upgraded at height 300, and whose upgrade is prepared.
+fn armed(release: &Profile) -> Node {
+    let mut node = Node::halting("", &[]);
+    node.install("upgrades/v2", release);
+    fs::write(node.path("data/upgrade-info.json.batch"), r#"[{"name": "v2", "height": 300}]"#).unwrap();
+    node.start();
+    node.wait_for_line("is armed");
+    node
+}
+
+#[test]
+fn a_command_that_is_not_there_is_known_ahead_and_not_looked_for_while_the_node_is_down() {
+    let mut node = armed(&Profile::new("v2"));
+    assert!(!node.path(".omnivisor-commands-home").exists(), "the home in which it was asked lies about");
+    node.wait_for_line("fakenode v2 started");
+    assert!(node.stop().success());
+    let told = told_of_migrate(&node);
+    assert!(told.contains("the new release has no such command, as it said before"), "{told}");
+}
+
+#[test]
+fn a_program_that_has_the_command_or_takes_the_place_of_one_without_it_is_run() {
+    let with_command = Profile::new("v2").with("pre_upgrade", vec!["0"]);
+    for (asked, replaced) in [(with_command.clone(), false), (Profile::new("v2"), true)] {
+        let mut node = armed(&asked);
+        assert_eq!(runs(&node), 0, "to be asked is not to be run");
+        if replaced {
+            node.install("upgrades/v2", &with_command);
+        }
+        node.wait_for_line("fakenode v2 started");
+        assert!(node.stop().success());
+        assert_eq!(runs(&node), 1, "replaced: {replaced}; {}", told_of_migrate(&node));
+    }
+}
+
 #[test]
 fn a_command_that_fails_in_any_way_keeps_the_new_release_from_being_launched() {
     for (code, told) in [
