@@ -12,6 +12,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod drop_in;
 mod github;
 mod mount;
 mod node;
@@ -20,6 +21,7 @@ mod processes;
 mod server;
 mod terminal;
 
+pub use drop_in::DropIn;
 pub use github::{Asset, GitHubServer, Trouble};
 pub use mount::Mount;
 pub use node::{DaemonExit, TestNode};

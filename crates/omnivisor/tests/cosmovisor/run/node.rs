@@ -1,25 +1,24 @@
 //! A node in Cosmovisor's layout with the drop-in that looks after it. Whatever was started is gone when it is dropped.
 
-use std::fs::{self, File};
+use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use fakenode::{Profile, Report, lifecycle};
-use ov_testkit::{marked_processes, wait_for, wait_until};
+use ov_testkit::{DropIn, wait_until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_omnivisor");
 
 pub(super) struct Node {
+    drop_in: DropIn,
     home: tempfile::TempDir,
     /// Behind `run start` and the home.
     pub(super) arguments: Vec<String>,
     pub(super) variables: Vec<(String, String)>,
     address: String,
-    running: Option<Child>,
-    runs: u32,
 }
 
 impl Node {
@@ -39,7 +38,8 @@ impl Node {
             arguments.extend(["--upgrades".to_owned(), schedule.to_owned()]);
         }
         arguments.extend(more.iter().map(|word| (*word).to_owned()));
-        let node = Self { home, arguments, variables: Vec::new(), address, running: None, runs: 0 };
+        let drop_in = DropIn::new(home.path());
+        let node = Self { drop_in, home, arguments, variables: Vec::new(), address };
         fs::create_dir(node.path("data")).unwrap();
         node.listen_at(&node.address);
         node.install("genesis", &Profile::new("v1"));
@@ -112,87 +112,13 @@ impl Node {
     }
 
     pub(super) fn start(&mut self) {
-        assert!(self.running.is_none(), "it is running already");
-        self.runs += 1;
-        let mut command = self.command(&self.start_words());
-        command.stdout(File::create(self.path("stdout")).unwrap()).stderr(File::create(self.path("stderr")).unwrap());
-        self.running = Some(command.spawn().unwrap());
+        let command = self.command(&self.start_words());
+        self.drop_in.start(command);
     }
 
     /// A second `run start`.
     pub(super) fn start_another(&self) -> Output {
         self.call(&self.start_words())
-    }
-
-    /// What the present or last `run start` wrote to standard output, the node's lines and ours.
-    pub(super) fn out(&self) -> String {
-        fs::read_to_string(self.path("stdout")).unwrap_or_default()
-    }
-
-    pub(super) fn err(&self) -> String {
-        fs::read_to_string(self.path("stderr")).unwrap_or_default()
-    }
-
-    /// Waits until something of this was written.
-    pub(super) fn wait_for_line(&self, part: &str) {
-        wait_until(&format!("a line with {part:?}"), || self.out().contains(part));
-    }
-
-    pub(super) fn is_running(&mut self) -> bool {
-        self.running.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
-    }
-
-    pub(super) fn pid(&self) -> u32 {
-        self.running.as_ref().unwrap().id()
-    }
-
-    /// Waits for the drop-in's own end; nothing of the node is left then.
-    pub(super) fn wait_for_exit(&mut self) -> ExitStatus {
-        let mut child = self.running.take().expect("it runs");
-        let status = wait_for("the drop-in to end", || child.try_wait().unwrap());
-        wait_until("nothing of the node to be left", || marked_processes(self.home.path()).is_empty());
-        status
-    }
-
-    /// Sends a signal, once there is somebody to hear it: before, it would only end the drop-in, as kill -9 does.
-    pub(super) fn signal(&self, name: &str) {
-        wait_until("the drop-in to listen", || {
-            let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-            caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & (1 << 14) != 0)
-        });
-        Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
-    }
-
-    pub(super) fn stop(&mut self) -> ExitStatus {
-        self.signal("TERM");
-        self.wait_for_exit()
-    }
-
-    /// Kills the drop-in and nothing else.
-    pub(super) fn kill(&mut self) {
-        let mut child = self.running.take().expect("it runs");
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// Kills everything, as a power cut does.
-    pub(super) fn kill_all(&mut self) {
-        self.kill();
-        self.kill_left();
-    }
-
-    fn kill_left(&self) {
-        for _ in 0..200 {
-            let left = marked_processes(self.home.path());
-            if left.is_empty() {
-                return;
-            }
-            for pid in left {
-                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     /// What `current` says, letter for letter.
@@ -234,15 +160,16 @@ impl Node {
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("standard output:\n{}\nstandard error:\n{}", self.out(), self.err());
-        }
-        if let Some(mut child) = self.running.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        self.kill_left();
+impl Deref for Node {
+    type Target = DropIn;
+
+    fn deref(&self) -> &DropIn {
+        &self.drop_in
+    }
+}
+
+impl DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut DropIn {
+        &mut self.drop_in
     }
 }
