@@ -24,6 +24,8 @@ use ov_sys::{Clock, Disk};
 use ov_types::{FailurePolicy, Finding, Height, Plan, ReleaseName, Severity, UnitName};
 use ov_vault::SignState;
 
+use crate::source::ShapeSource;
+
 /// How closely to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
@@ -40,6 +42,8 @@ pub struct DoctorInput<'a> {
     pub disk: &'a dyn Disk,
     /// The node.
     pub shape: &'a NodeShape,
+    /// Where that was learned.
+    pub source: &'a dyn ShapeSource,
     /// Where its releases lie.
     pub layout: Layout,
     /// How closely to look.

@@ -129,6 +129,7 @@ impl Workshop {
         doctor::examine(&DoctorInput {
             disk: &*self.disk,
             shape: &self.shape,
+            source: &*self.source,
             layout: self.layout(),
             depth,
             clock: &*self.clock,

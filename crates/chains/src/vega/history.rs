@@ -2,6 +2,25 @@
 //! that.
 
 use super::run_config::{DATA_NODE_COMMAND, Launch};
+use crate::added::{Answer, Question};
+use crate::template::Template;
+
+/// The place of the height in its answer (RFC 6901).
+const TO_HEIGHT: &str = "/LatestSegment/to_height";
+/// What it says while it has none.
+const NONE_YET: &str = "no history segments found";
+/// How long it may take: it reads an index, and asks nobody.
+const ANSWER_MS_MAX: u64 = 60_000;
+
+/// The height up to which a data node has the history.
+pub(super) fn history_height(data_node: &Launch) -> Answer {
+    let args = history_args(data_node).into_iter().map(Template::literal).collect();
+    Answer {
+        question: Question { program: data_node.program(), args, timeout_ms: ANSWER_MS_MAX },
+        pointer: TO_HEIGHT.to_owned(),
+        none: Some(NONE_YET.to_owned()),
+    }
+}
 
 /// The arguments that the data node's program is asked with.
 ///

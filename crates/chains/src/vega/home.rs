@@ -12,7 +12,7 @@ use ov_types::ReleaseName;
 
 use super::init::GENESIS;
 use super::run_config::RUN_CONFIG_FILE;
-use super::settings::Settings;
+use super::settings::{CONFIG_FILE, Settings};
 use crate::shape::HomeLayout;
 
 /// What a home says of the release that runs.
@@ -43,7 +43,8 @@ pub fn layout(disk: &dyn Disk, settings: &Settings) -> HomeLayout {
         (folder != home.join(tag)).then_some((release, folder))
     });
     let mut layout = HomeLayout {
-        config: None,
+        config: Some(home.join(CONFIG_FILE)),
+        launch_file: Some(RUN_CONFIG_FILE.to_owned()),
         releases: home.clone(),
         placed: mapped.collect(),
         first: ReleaseName::new(GENESIS).ok(),

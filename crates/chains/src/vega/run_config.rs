@@ -4,9 +4,11 @@
 //! as text in the very form of the original's encoder.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::fields::{Fields, Remarks, document};
 use super::flavour::{FLAVOURS, Flavour};
+use crate::template::Template;
 
 /// The file in the folder of a release.
 pub const RUN_CONFIG_FILE: &str = "run-config.toml";
@@ -50,6 +52,12 @@ pub struct Rpc {
 }
 
 impl Launch {
+    /// Where it is, in whichever release is launched.
+    pub(super) fn program(&self) -> Template {
+        let path = self.path.as_str();
+        if Path::new(path).is_absolute() { Template::literal(path) } else { Template::in_release(path) }
+    }
+
     /// Its arguments.
     pub fn args(&self) -> &[String] {
         self.args.as_deref().unwrap_or_default()

@@ -12,9 +12,11 @@ use ov_types::{
     StartAfter, StartWhen, StopRule, UnitName, UnitRules, UpgradeRules, WhenLooping, WhenUnhealthy,
 };
 
+use super::history::history_height;
 use super::load::{Home, run_config};
 use super::run_config::{Launch, RunConfig};
 use super::settings::Settings;
+use crate::added::{Added, AddedArguments, When};
 use crate::cosmos::{self, NodeConfig, NodeLaunch, flag_value};
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
@@ -33,6 +35,8 @@ const POLL_MS: u64 = 2_000;
 const ANSWER_MS_MAX: u64 = 5_000;
 /// A program tells its version with these.
 const VERSION_ARGS: [&str; 3] = ["version", "--output", "json"];
+/// The core is to begin with its state of a height.
+const PIN: &str = "--snapshot.load-from-block-height";
 const SIGTERM: i32 = 15;
 
 impl Home {
@@ -144,9 +148,24 @@ fn scout(run_config: &RunConfig, call: JsonRpcCall) -> Scout {
 
 fn units(run_config: &RunConfig, rpc: &JsonRpcCall, cwd: &Path) -> BTreeMap<UnitName, UnitShape> {
     let readiness = Readiness { probe: Probe::JsonRpc(rpc.clone()), every_ms: POLL_MS, timeout_ms: ANSWER_MS_MAX };
-    let core = UnitShape { readiness: Some(readiness), ..unit(&run_config.core, cwd) };
+    let mut core = UnitShape { readiness: Some(readiness), ..unit(&run_config.core, cwd) };
+    core.launch.added = pins(run_config);
     let data_node = data_node(run_config).map(|(name, launch)| (name, unit(launch, cwd)));
     std::iter::once((UnitName::main(), core)).chain(data_node).collect()
+}
+
+/// The state that the core is to begin with: behind an upgrade the one that the old core left for it, until the new one
+/// has answered; and after a failure one that the data node knows already, which the core must not run ahead of.
+fn pins(run_config: &RunConfig) -> Vec<AddedArguments> {
+    let pin = |when, height| AddedArguments {
+        when,
+        unless_given: PIN.to_owned(),
+        versions: None,
+        arguments: vec![Added::Text(PIN.to_owned()), height],
+    };
+    let history = run_config.data_node.as_ref().map(history_height);
+    let of_history = history.map(|height| pin(When::AfterFailure, Added::Answer(height)));
+    std::iter::once(pin(When::AfterUpgrade, Added::Height)).chain(of_history).collect()
 }
 
 fn data_node(run_config: &RunConfig) -> Option<(UnitName, &Launch)> {
@@ -157,7 +176,7 @@ fn data_node(run_config: &RunConfig) -> Option<(UnitName, &Launch)> {
 fn unit(launch: &Launch, cwd: &Path) -> UnitShape {
     UnitShape {
         launch: LaunchShape {
-            program: program(launch),
+            program: launch.program(),
             args: launch.args().iter().map(Template::literal).collect(),
             added: Vec::new(),
             env: Vec::new(),
@@ -183,14 +202,9 @@ fn unit(launch: &Launch, cwd: &Path) -> UnitShape {
     }
 }
 
-fn program(launch: &Launch) -> Template {
-    let path = launch.path.as_str();
-    if Path::new(path).is_absolute() { Template::literal(path) } else { Template::in_release(path) }
-}
-
 fn version_probe(core: &Launch) -> VersionProbe {
     VersionProbe {
-        program: program(core),
+        program: core.program(),
         args: VERSION_ARGS.map(Template::literal).into(),
         pointer: Some("/version".to_owned()),
         expect: Expect::ReleaseName,
@@ -255,5 +269,114 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
         halts_when_told: false,
         lifetime: Lifetime::Main,
         seed: cosmos::seed(&settings.home.to_string_lossy()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::added::{Printed, added};
+    use crate::shape::HomeLayout;
+    use crate::vega::{Standing, load};
+    use ov_sys::RealDisk;
+    use ov_types::{AfterUpgrade, Height, Occasion};
+
+    const CORE: &str = "name = \"genesis\"\n[vega.binary]\npath = \"vega\"\nargs = [\"start\", \"--tendermint-home\", \"tm\"]\n\
+                        [vega.rpc]\nsocketPath = \"vega.sock\"\nhttpPath = \"rpc\"\n";
+    const DATA: &str = "[data_node.binary]\npath = \"/bin/vega\"\nargs = [\"datanode\", \"start\", \"--home=/d\"]\n";
+
+    /// The node of a home with this in its first release.
+    fn node(run_config: &str) -> (tempfile::TempDir, NodeShape) {
+        let top = tempfile::tempdir().unwrap();
+        let home = top.path().join("home");
+        for release in ["genesis", "v2"] {
+            std::fs::create_dir_all(home.join(release)).unwrap();
+            let text = run_config.replace("\"vega\"", &format!("\"{release}-core\""));
+            std::fs::write(home.join(release).join("run-config.toml"), text).unwrap();
+        }
+        std::fs::write(home.join("config.toml"), "stopSignalTimeoutSeconds = 7\n").unwrap();
+        let shape = shape(&RealDisk, &load(&RealDisk, &home, &|_| None).unwrap(), top.path());
+        (top, shape)
+    }
+
+    #[test]
+    fn releases_lie_in_the_home_and_each_says_what_it_launches() {
+        let (top, shape) = node(&format!("{CORE}{DATA}"));
+        let home = top.path().join("home");
+        let HomeLayout { releases, current, config, launch_file, state, data, .. } = &shape.layout;
+        assert_eq!((releases, current), (&home, &home.join("current")));
+        assert_eq!(
+            (config.as_ref(), launch_file.as_deref()),
+            (Some(&home.join("config.toml")), Some("run-config.toml"))
+        );
+        assert_eq!((state, data), (&home.join(".omnivisor"), &top.path().join("tm/data")));
+        let main = &shape.units[&UnitName::main()].launch;
+        assert_eq!(main.program.fill(Path::new("/r")), "/r/genesis-core");
+        assert_eq!((main.stdin, &main.output, main.inherit_env), (Stdin::Null, &Output::Inherit, true));
+        assert_eq!(main.cwd.as_literal(), top.path().to_str());
+        let data_node = &shape.units[&UnitName::new(DATA_NODE).unwrap()].launch;
+        assert_eq!(data_node.program.fill(Path::new("/r")), "/bin/vega");
+        assert_eq!(shape.engine.units[&UnitName::main()].stop.grace_ms, 7_000);
+        assert_eq!(shape.engine.units.len(), shape.units.len());
+        let signer = shape.signer.unwrap();
+        assert_eq!(signer.key, Some(top.path().join("tm/config/priv_validator_key.json")));
+        assert!(!signer.is_declared);
+
+        let read = load(&RealDisk, &home, &|_| None).unwrap();
+        assert!(matches!(read.standing, Standing::Fresh(_)));
+        let next = read.with_release(&RealDisk, &ReleaseName::new("v2").unwrap()).unwrap();
+        let next = super::shape(&RealDisk, &next, top.path());
+        assert_eq!(next.units[&UnitName::main()].launch.program.fill(Path::new("/r")), "/r/v2-core");
+        assert!(read.with_release(&RealDisk, &ReleaseName::new("v3").unwrap()).is_err());
+    }
+
+    #[test]
+    fn each_member_is_asked_for_its_own_tag() {
+        for flavour in &crate::vega::FLAVOURS {
+            let (top, shape) = node(&CORE.replace("[vega", &format!("[{}", flavour.name)));
+            assert_eq!((shape.chain.as_str(), shape.units.len()), (flavour.name, 1));
+            let [Scout::Asked { question: PlanQuestion::JsonRpc { call, parts, .. }, .. }] = &shape.scouts[..] else {
+                panic!("{:?}", shape.scouts)
+            };
+            assert_eq!((call.socket.as_path(), call.path.as_str()), (top.path().join("vega.sock").as_path(), "/rpc"));
+            assert_eq!(parts.name, format!("/{}", flavour.tag_field));
+        }
+    }
+
+    /// What is added to the arguments of main.
+    fn pinned(shape: &NodeShape, occasion: Occasion) -> String {
+        let launch = &shape.units[&UnitName::main()].launch;
+        let answer = Printed {
+            success: true,
+            out: "{\"LatestSegment\":{\"from_height\":1,\"to_height\":77}}".to_owned(),
+            err: String::new(),
+        };
+        let mut ask = |question: &crate::added::Question| {
+            assert_eq!(question.program.fill(Path::new("/r")), "/bin/vega");
+            Ok(answer.clone())
+        };
+        added(&launch.added, &occasion, &[], &mut ask).unwrap().join(" ")
+    }
+
+    #[test]
+    fn the_core_begins_where_the_old_one_left_off_and_never_ahead_of_its_data_node() {
+        let upgraded =
+            Occasion { after_upgrade: Some(AfterUpgrade { height: Some(Height(90)) }), ..Occasion::default() };
+        let failed = Occasion { after_failure: true, ..Occasion::default() };
+        let both = Occasion { after_failure: true, ..upgraded };
+        let (alone, with_data) = (node(CORE).1, node(&format!("{CORE}{DATA}")).1);
+        for (shape, occasion, expected) in [
+            (&alone, Occasion::default(), ""),
+            (&alone, upgraded, "90"),
+            (&alone, both, "90"),
+            (&alone, failed, ""),
+            (&with_data, Occasion::default(), ""),
+            (&with_data, upgraded, "90"),
+            (&with_data, both, "90"),
+            (&with_data, failed, "77"),
+        ] {
+            let expected = if expected.is_empty() { String::new() } else { format!("{PIN} {expected}") };
+            assert_eq!(pinned(shape, occasion), expected, "{occasion:?}");
+        }
     }
 }

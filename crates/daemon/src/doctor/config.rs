@@ -12,12 +12,11 @@ use super::host::{PROC_BYTES_MAX, PROGRAM_TIMEOUT};
 use super::{DoctorInput, Verdict, failed};
 
 pub(super) fn valid(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    let layout = &input.shape.layout;
-    let Some(file) = &layout.config else { return Vec::new() };
-    vec![match ov_chains::load(input.disk, &layout.home, Some(file)) {
+    let Some(file) = &input.shape.layout.config else { return Vec::new() };
+    vec![match input.source.shape(input.disk, None) {
         Ok(_) => Verdict::good(file.display(), "it can be read"),
-        Err(error) => {
-            let why = error.problem().causes.join("; ");
+        Err(problem) => {
+            let why = problem.causes.join("; ");
             let message = format!("it is refused, and what was read before stays in force: {why}");
             Verdict::error(file.display(), message, "correct the file; a restart would fail")
         }

@@ -13,6 +13,7 @@ use ov_sys::{RealDisk, SimClock};
 use ov_types::{Moment, Origin, PlanId, Trigger};
 
 use super::*;
+use crate::source::ConfigurationFile;
 
 mod machine;
 
@@ -136,6 +137,7 @@ impl Home {
         look(&DoctorInput {
             disk: &RealDisk,
             shape: &self.shape,
+            source: &ConfigurationFile { home: self.folder.path().to_owned(), file: None },
             layout: Layout::of_home(self.folder.path()),
             depth,
             clock: &SimClock::new(Moment { monotonic_ms: 0, wall_ms: 1_000 }),
@@ -478,6 +480,7 @@ fn on_machine<'a>(disk: &'a ov_sys::SimDisk, home: &'a Home, clock: &'a SimClock
     DoctorInput {
         disk,
         shape: &home.shape,
+        source: &home.shape,
         layout,
         depth: Depth::Full,
         clock,
