@@ -21,8 +21,9 @@ use crate::cosmos::{self, NodeConfig, NodeLaunch, flag_value};
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
-    Expect, FetchShape, JsonRpcCall, KeepShape, LaunchShape, NodeProbes, NodeShape, Output, PlanParts, PlanQuestion,
-    Probe, ProveShape, Readiness, ReleaseCheck, Retention, Scout, Stdin, UnitShape, VersionProbe, VersionSaid,
+    Expect, FetchShape, Health, JsonRpcCall, KeepShape, LaunchShape, NodeProbes, NodeShape, Output, PlanParts,
+    PlanQuestion, Probe, ProveShape, Readiness, ReleaseCheck, Retention, Scout, Stdin, UnitShape, VersionProbe,
+    VersionSaid,
 };
 use crate::template::Template;
 use crate::words::NEAR_MS;
@@ -61,7 +62,7 @@ pub fn shape(disk: &dyn Disk, home: &Home, cwd: &Path) -> NodeShape {
         name: settings.home.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         chain: run_config.flavour.name.to_owned(),
         layout,
-        units: units(run_config, &rpc, cwd),
+        units: units(settings, run_config, &rpc, cwd),
         engine: engine(settings, run_config),
         probes: NodeProbes {
             height: consensus.as_ref().map(|it| cosmos::heights(&it.config, None)).unwrap_or_default(),
@@ -146,9 +147,17 @@ fn scout(run_config: &RunConfig, call: JsonRpcCall) -> Scout {
     }
 }
 
-fn units(run_config: &RunConfig, rpc: &JsonRpcCall, cwd: &Path) -> BTreeMap<UnitName, UnitShape> {
-    let readiness = Readiness { probe: Probe::JsonRpc(rpc.clone()), every_ms: POLL_MS, timeout_ms: ANSWER_MS_MAX };
-    let mut core = UnitShape { readiness: Some(readiness), ..unit(&run_config.core, cwd) };
+fn units(settings: &Settings, run_config: &RunConfig, rpc: &JsonRpcCall, cwd: &Path) -> BTreeMap<UnitName, UnitShape> {
+    let probe = Probe::JsonRpc(rpc.clone());
+    let health = Health {
+        probe: probe.clone(),
+        every_ms: POLL_MS,
+        timeout_ms: ANSWER_MS_MAX,
+        failures: polls_max(settings.first_connection_retries),
+        failures_of_relaunch: polls_max(settings.restart_connection_retries),
+    };
+    let readiness = Readiness { probe, every_ms: POLL_MS, timeout_ms: ANSWER_MS_MAX };
+    let mut core = UnitShape { readiness: Some(readiness), health: Some(health), ..unit(&run_config.core, cwd) };
     core.launch.added = pins(run_config);
     let data_node = data_node(run_config).map(|(name, launch)| (name, unit(launch, cwd)));
     std::iter::once((UnitName::main(), core)).chain(data_node).collect()
@@ -224,6 +233,11 @@ fn release_check(run_config: &RunConfig) -> ReleaseCheck {
     }
 }
 
+/// So many polls that fail in a row are one too many.
+fn polls_max(retries: u64) -> u32 {
+    u32::try_from(retries.saturating_add(1)).unwrap_or(u32::MAX)
+}
+
 /// How long a core may be silent that was never reached: it waits for its data node before it answers anybody.
 fn first_answer_ms(settings: &Settings) -> u64 {
     settings.first_connection_retries.saturating_add(1).saturating_mul(POLL_MS)
@@ -234,7 +248,7 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
     let delay_ms = settings.restart_delay_seconds.saturating_mul(1_000);
     let restarts = u32::try_from(settings.restarts).unwrap_or(u32::MAX);
     let main = UnitName::main();
-    let rules = |has_readiness: bool, after: Vec<StartAfter>| UnitRules {
+    let rules = |is_core: bool, after: Vec<StartAfter>| UnitRules {
         restart: RestartPolicy::Always,
         forbidden_exits: Vec::new(),
         back_off: BackOff { at_once: 0, first_ms: delay_ms, max_ms: delay_ms, jitter_percent: 0, reset_after_ms: None },
@@ -242,9 +256,9 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
         after,
         together: GroupName::new("node").ok(),
         stop: StopRule::fixed(SIGTERM, grace_ms),
-        has_readiness,
+        has_readiness: is_core,
         ready_within_ms: None,
-        when_unhealthy: WhenUnhealthy::Tell,
+        when_unhealthy: if is_core { WhenUnhealthy::End } else { WhenUnhealthy::Tell },
     };
     let core = (main.clone(), rules(true, Vec::new()));
     let after = vec![StartAfter { unit: main, when: StartWhen::Up, bound: false }];
@@ -267,7 +281,7 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
         has_scouts: true,
         near_ms: NEAR_MS.into(),
         halts_when_told: false,
-        lifetime: Lifetime::Main,
+        lifetime: Lifetime::Standing,
         seed: cosmos::seed(&settings.home.to_string_lossy()),
     }
 }
@@ -318,6 +332,10 @@ mod tests {
         assert_eq!(data_node.program.fill(Path::new("/r")), "/bin/vega");
         assert_eq!(shape.engine.units[&UnitName::main()].stop.grace_ms, 7_000);
         assert_eq!(shape.engine.units.len(), shape.units.len());
+        let health = shape.units[&UnitName::main()].health.as_ref().unwrap();
+        assert_eq!((health.failures, health.failures_of_relaunch), (175_001, 11));
+        let rules = shape.engine.units.values().map(|rules| (rules.crash_loop.count, rules.back_off.first_ms));
+        assert_eq!(rules.collect::<Vec<_>>(), [(4, 5_000), (4, 5_000)]);
         let signer = shape.signer.unwrap();
         assert_eq!(signer.key, Some(top.path().join("tm/config/priv_validator_key.json")));
         assert!(!signer.is_declared);
