@@ -129,6 +129,10 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Syncs a directory: renames, creations and removals in it survive a power cut from here on.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// How many syncs are worth being under way at a time: one where the order of all calls has to be the same each time.
+    fn syncs_at_once(&self) -> usize {
+        1
+    }
     /// Syncs the whole file system that `path` is on, in one call.
     fn sync_file_system(&self, path: &Path) -> io::Result<()>;
     /// Room on the file system of `path` (its nearest existing parent).

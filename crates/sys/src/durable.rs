@@ -7,6 +7,8 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{iter, thread};
 
 use crate::disk::{Disk, Facts, Kind};
 
@@ -92,6 +94,29 @@ pub fn make_directories(disk: &dyn Disk, path: &Path, mode: u32) -> io::Result<(
     }
     // Last, because through a link it may be a file: then this is the error that says so.
     disk.sync_directory(path)
+}
+
+/// Syncs files and directories, in any order. Several at a time, where the disk wants that: they share a commit of the file
+/// system's journal, for which each would wait alone. Told is the first of what fails; nothing else is left out for it.
+pub fn sync_each(disk: &dyn Disk, files: &[PathBuf], directories: &[PathBuf]) -> io::Result<()> {
+    let next = AtomicUsize::new(0);
+    let sync_next = || {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        match files.get(index) {
+            Some(file) => Some(disk.sync_file(file)),
+            None => directories.get(index - files.len()).map(|directory| disk.sync_directory(directory)),
+        }
+    };
+    let sync = || iter::from_fn(sync_next).fold(Ok(()), Result::and);
+    let helpers = 1..disk.syncs_at_once().min(files.len() + directories.len());
+    thread::scope(|scope| {
+        // Where there is no thread to be had, whoever is there does the work.
+        let helpers: Vec<_> = helpers.filter_map(|_| thread::Builder::new().spawn_scoped(scope, sync).ok()).collect();
+        let own = sync();
+        let ended =
+            helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())));
+        ended.fold(own, Result::and)
+    })
 }
 
 /// Removes whatever is at `path`, a tree included, and makes that durable. Links are removed, never

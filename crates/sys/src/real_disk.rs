@@ -178,6 +178,10 @@ impl Disk for RealDisk {
         }
     }
 
+    fn syncs_at_once(&self) -> usize {
+        8
+    }
+
     fn sync_file_system(&self, path: &Path) -> io::Result<()> {
         let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
         Ok(rustix::fs::syncfs(&file)?)

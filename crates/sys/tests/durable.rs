@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ov_sys::sim_disk::Fault;
-use ov_sys::{Disk, SimDisk, durable};
+use ov_sys::{Disk, RealDisk, SimDisk, durable};
 
 /// Outcomes tried per interruption.
 const SEEDS: u64 = 12;
@@ -108,6 +108,33 @@ fn interrupt(change: &Change, fault: Fault) {
             assert_eq!((change.state)(&disk), Some(true), "{at}: the second try was lost");
         }
     }
+}
+
+#[test]
+fn what_is_synced_together_survives_a_power_cut_and_one_failure_is_told() {
+    let disk = SimDisk::new(7);
+    disk.make_directory(Path::new("/d"), 0o755).unwrap();
+    disk.sync_directory(Path::new("/")).unwrap();
+    let files: Vec<PathBuf> = (0..20).map(|number| PathBuf::from(format!("/d/{number}"))).collect();
+    for file in &files {
+        disk.create(file, 0o600).unwrap().write_all(b"x").unwrap();
+    }
+    durable::sync_each(&disk, &files, &[PathBuf::from("/d")]).unwrap();
+    disk.crash(3);
+    assert!(files.iter().all(|file| disk.read(file, 10).unwrap() == b"x"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = (0..20).map(|number| folder.path().join(number.to_string())).collect();
+    for file in files.iter().filter(|file| !file.ends_with("7")) {
+        std::fs::write(file, "x").unwrap();
+    }
+    let failed = durable::sync_each(&RealDisk, &files, &[folder.path().to_owned()]).unwrap_err();
+    assert_eq!(failed.kind(), std::io::ErrorKind::NotFound);
+    std::fs::write(&files[7], "x").unwrap();
+    durable::sync_each(&RealDisk, &files, &[folder.path().to_owned()]).unwrap();
+    let failed = durable::sync_each(&RealDisk, &files, &[folder.path().join("none")]).unwrap_err();
+    assert_eq!(failed.kind(), std::io::ErrorKind::NotFound);
+    durable::sync_each(&RealDisk, &[], &[]).unwrap();
 }
 
 #[test]

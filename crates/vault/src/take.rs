@@ -20,9 +20,9 @@ use crate::rules::DataRules;
 use crate::scan::{Found, Scan, resolve, scan};
 use crate::ways::{Method, Progress, Watcher, Ways};
 
-/// Up to this many files and directories are synced one by one; beyond, the whole file system is. A sync of the
-/// file system also waits for what others have written to it.
-const SYNCED_SINGLY_MAX: usize = 16;
+/// Up to this many files and directories are synced by themselves; beyond, the whole file system is. A sync of the file
+/// system also waits for what others have written to it.
+const SYNCED_SINGLY_MAX: usize = 64;
 
 /// A snapshot to be taken.
 #[derive(Debug, Clone)]
@@ -165,7 +165,10 @@ fn build(
     taking: &Path,
     watch: Watcher<'_>,
 ) -> Result<Manifest, VaultError> {
-    outside::remove(disk, taking)?;
+    // What is not there needs no sync to stay away: what is made in its place is synced.
+    if durable::exists(disk, taking).at("look at", taking)? {
+        outside::remove(disk, taking)?;
+    }
     disk.make_directory(taking, 0o700).at("make", taking)?;
     let data = match request.outside {
         None => taking.join(DATA_NAME),
@@ -177,7 +180,9 @@ fn build(
             outside::hidden(place)
         }
     };
-    durable::remove_tree(disk, &data).at("remove", &data)?;
+    if durable::exists(disk, &data).at("look at", &data)? {
+        durable::remove_tree(disk, &data).at("remove", &data)?;
+    }
     disk.make_directory(&data, 0o700).at("make", &data)?;
     let ways = Ways::probe(disk, request.method, root, &found.data, &data)?;
     let write_once = |found: &Found| request.rules.may_share(&found.path);
@@ -230,8 +235,7 @@ fn bring(
 /// Writes the manifest, and syncs everything that was made.
 fn make_durable(disk: &dyn Disk, taking: &Path, data: &Path, manifest: &Manifest) -> Result<(), VaultError> {
     let path = taking.join(FILE_NAME);
-    let mut writer = disk.create(&path, 0o600).at("create", &path)?;
-    writer.write_all(&manifest.to_bytes()).at("write", &path)?;
+    disk.create(&path, 0o600).and_then(|mut writer| writer.write_all(&manifest.to_bytes())).at("write", &path)?;
     // What is linked was durable before, under its other name.
     let is_new = |entry: &&Entry| !matches!(entry, Entry::File { how: How::Link, .. } | Entry::Link { .. });
     if manifest.entries.iter().filter(is_new).count() > SYNCED_SINGLY_MAX {
@@ -240,16 +244,12 @@ fn make_durable(disk: &dyn Disk, taking: &Path, data: &Path, manifest: &Manifest
         }
         return disk.sync_file_system(taking).at("sync the file system of", taking);
     }
-    writer.sync().at("sync", &path)?;
-    for entry in manifest.entries.iter().rev().filter(is_new) {
+    let (mut files, mut directories) = (vec![path], vec![data.to_owned(), taking.to_owned()]);
+    for entry in manifest.entries.iter().filter(is_new) {
         let path = data.join(entry.path());
-        match entry {
-            Entry::Directory { .. } => disk.sync_directory(&path).at("sync", &path)?,
-            Entry::File { .. } | Entry::Link { .. } => disk.sync_file(&path).at("sync", &path)?,
-        }
+        if matches!(entry, Entry::Directory { .. }) { directories.push(path) } else { files.push(path) }
     }
-    disk.sync_directory(data).at("sync", data)?;
-    disk.sync_directory(taking).at("sync", taking)
+    durable::sync_each(disk, &files, &directories).at("sync what was copied to", data)
 }
 
 /// A link that is absolute or climbs out of the data.

@@ -203,7 +203,7 @@ fn a_snapshot_with_its_data_elsewhere_is_complete_or_not_there_and_leaves_nothin
 #[test]
 fn a_snapshot_of_many_files_is_durable_by_one_sync() {
     let disk = prepared();
-    for index in 0..20 {
+    for index in 0..80 {
         disk.plant(&Path::new(REAL).join(format!("db/{index}.log")), b"many", 0o644).unwrap();
     }
     let before = disk.syncs();
