@@ -138,10 +138,9 @@ impl HomeLayout {
         }
     }
 
-    /// The files that say what the node is: the configuration, and what the current release says of its launch.
-    pub fn settings_files(&self) -> impl Iterator<Item = PathBuf> {
-        let of_release = self.launch_file.as_ref().map(|file| self.current.join(file));
-        self.config.clone().into_iter().chain(of_release)
+    /// What the current release says of its launch.
+    pub fn launch_path(&self) -> Option<PathBuf> {
+        self.launch_file.as_ref().map(|file| self.current.join(file))
     }
 
     /// Held by the daemon that looks after this node.

@@ -357,6 +357,17 @@ impl Keeper {
         self.take(Input::Step(StepReport { result, ..report }))
     }
 
+    /// What the current release says of its launch is heeded when main is launched the next time: how a main that runs is
+    /// asked does not change under it.
+    fn read_launch_file(&mut self) -> Result<(), CoreError> {
+        let is_down = self.core.node().unit_view(&UnitName::main()).is_none_or(|main| main.since_ms.is_none());
+        if is_down && self.shape.layout.launch_file.is_some() {
+            // A refusal is told as an event.
+            self.reload().map(drop)?;
+        }
+        Ok(())
+    }
+
     /// Whether this launch of main is the one that runs.
     fn is_running(&self, run: RunId) -> bool {
         self.core.node().unit_view(&UnitName::main()).is_some_and(|main| main.run == run && main.pid.is_some())
@@ -408,6 +419,7 @@ impl Keeper {
             UnitReport::Empty { .. } if unit.is_main() => {
                 self.note_sign_state()?;
                 self.note_custody();
+                self.read_launch_file()?;
             }
             _ => {}
         }
@@ -467,9 +479,12 @@ impl Keeper {
     }
 
     fn take_change(&mut self, path: &Path) -> Result<(), CoreError> {
-        if self.shape.layout.settings_files().any(|file| file == path) {
+        if self.shape.layout.config.as_deref() == Some(path) {
             // A refusal is told as an event.
             return self.reload().map(drop);
+        }
+        if self.shape.layout.launch_path().is_some_and(|file| file == path) {
+            return self.read_launch_file();
         }
         self.look_at_files()?;
         if self.shape.plan_files().any(|(file, _)| file == path) {
@@ -562,7 +577,8 @@ fn left_units(disk: &dyn Disk, shape: &NodeShape) -> Vec<UnitName> {
 fn watched_files(shape: &NodeShape) -> Vec<PathBuf> {
     let suspends = shape.units.values().flat_map(|unit| [unit.suspend_file.clone(), unit.only_when.clone()]).flatten();
     let scouts = shape.plan_files().map(|(path, _)| path.to_owned());
-    shape.layout.settings_files().chain(suspends).chain(scouts).collect()
+    let settings = shape.layout.config.clone().into_iter().chain(shape.layout.launch_path());
+    settings.chain(suspends).chain(scouts).collect()
 }
 
 async fn sleep_until(at: Option<tokio::time::Instant>) {

@@ -4,6 +4,7 @@
 //! Exit code 0, or 1 behind `Error: …` on standard error, as scripts expect; no other unless a command says so.
 
 mod complaint;
+mod daemon;
 mod grammar;
 mod help;
 
@@ -11,6 +12,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub(crate) use complaint::{Complaint, write};
+pub(crate) use daemon::{environment, replace, speak, told};
 pub(crate) use grammar::{Call, CarryOut, Command, Flag, Program};
 
 use crate::output::Console;

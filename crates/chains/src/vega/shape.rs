@@ -11,6 +11,7 @@ use ov_types::{
     BackOff, CrashLoop, EngineSettings, FailurePolicy, GroupName, KeepMethod, Lifetime, ReleaseName, RestartPolicy,
     StartAfter, StartWhen, StopRule, UnitName, UnitRules, UpgradeRules, WhenLooping, WhenUnhealthy,
 };
+use serde_json::json;
 
 use super::history::history_height;
 use super::load::{Home, run_config};
@@ -93,8 +94,33 @@ pub fn shape(disk: &dyn Disk, home: &Home, cwd: &Path) -> NodeShape {
         // They lie among what people put into the home.
         snapshots: Retention { keep_last: u32::MAX, keep_for_ms: None, max_bytes: None },
         releases_keep_last: u32::MAX,
-        written: Written::default(),
+        written: written(settings, run_config),
     }
+}
+
+/// Everything that a reload may find changed, by its key.
+fn written(settings: &Settings, run_config: &RunConfig) -> Written {
+    let launch = |launch: &Launch| json!({"program": launch.path, "args": launch.args()});
+    let units = [("main", Some(&run_config.core)), (DATA_NODE, run_config.data_node.as_ref())];
+    let units = units.into_iter().filter_map(|(name, unit)| Some((name.to_owned(), launch(unit?))));
+    let auto_install = &settings.auto_install;
+    Written::of(&json!({
+        "unit": units.collect::<serde_json::Map<_, _>>(),
+        "rpc": {"socketPath": run_config.rpc.socket, "httpPath": run_config.rpc.http_path},
+        "maxNumberOfFirstConnectionRetries": settings.first_connection_retries,
+        "maxNumberOfRestartConnectionRetries": settings.restart_connection_retries,
+        "maxNumberOfRestarts": settings.restarts,
+        "restartsDelaySeconds": settings.restart_delay_seconds,
+        "stopDelaySeconds": settings.stop_delay_seconds,
+        "stopSignalTimeoutSeconds": settings.stop_timeout_seconds,
+        "upgradeFolders": settings.upgrade_folders,
+        "autoInstall": {
+            "enabled": auto_install.enabled,
+            "repositoryOwner": auto_install.owner,
+            "repository": auto_install.repository,
+            "asset": {"name": auto_install.asset, "binaryName": auto_install.program},
+        },
+    }))
 }
 
 /// The consensus engine within the core, which has a home of its own.

@@ -11,8 +11,8 @@ use ov_sys::{RealDisk, durable};
 
 use super::log::Log;
 use super::place;
-use super::scene::{absolute, current, environment, layout};
-use crate::drop_in::{self, Call, Complaint};
+use super::scene::{absolute, current, layout};
+use crate::drop_in::{self, Call, Complaint, environment};
 
 const FOLDER_MODE: u32 = 0o750;
 const CONFIG_MODE: u32 = 0o644;

@@ -9,7 +9,8 @@ use ov_sys::disk::Kind;
 use ov_sys::{Disk as _, RealDisk, durable};
 use ov_types::{ExitCode, Problem};
 
-use super::scene::{environment, layout};
+use super::scene::layout;
+use crate::drop_in::environment;
 use crate::failure::Failure;
 
 /// The family, as `chain` names it.

@@ -16,8 +16,8 @@ use ov_types::api::NewRelease;
 use ov_types::{ExitCode, Problem, ReleaseName};
 
 use super::Scene;
-use super::scene::{environment, layout};
-use crate::drop_in::{Call, Complaint};
+use super::scene::layout;
+use crate::drop_in::{Call, Complaint, environment};
 use crate::failure::Failure;
 use crate::session;
 

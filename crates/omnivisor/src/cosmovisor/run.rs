@@ -17,8 +17,9 @@ use ov_sys::{RealDisk, durable};
 
 use super::log::Log;
 use super::place::ensure_program;
-use super::scene::{self, absolute, environment};
+use super::scene::{self, absolute};
 use crate::drop_in::Complaint;
+use crate::drop_in::environment;
 
 /// What `run` works with.
 struct Errand {

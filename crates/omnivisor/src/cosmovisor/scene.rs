@@ -9,17 +9,12 @@ use ov_types::ReleaseName;
 
 use super::grammar::CONFIG;
 use super::log::Log;
-use crate::drop_in::{Call, Complaint};
+use crate::drop_in::{Call, Complaint, environment};
 
 /// Settings that were checked, and where our own lines go.
 pub(super) struct Scene {
     pub(super) settings: Settings,
     pub(super) log: Log,
-}
-
-/// Our environment, as far as it is text.
-pub(super) fn environment(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 impl Scene {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ov_chains::vega::{FLAVOURS, Flavour, flavour};
 
-use super::{completion, init, version};
+use super::{completion, init, run, version};
 use crate::drop_in::CarryOut::With;
 use crate::drop_in::{Call, Command, Complaint, Flag, Program};
 
@@ -39,7 +39,7 @@ const OF_FLAVOUR: Flag = Flag {
 };
 
 /// All commands, in the order of help.
-const COMMANDS: [Command; 4] = [
+const COMMANDS: [Command; 5] = [
     Command {
         name: "completion",
         usage: "[bash|zsh|fish]",
@@ -72,6 +72,7 @@ const COMMANDS: [Command; 4] = [
         words: 0..=0,
         carry_out: With(init::init),
     },
+    Command { name: "run", usage: "[flags]", about: "Runs visor", flags: &[], words: 0..=0, carry_out: With(run::run) },
     Command {
         name: "version",
         usage: "[flags]",

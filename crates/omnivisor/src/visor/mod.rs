@@ -8,6 +8,7 @@ mod completion;
 mod grammar;
 mod init;
 mod log;
+mod run;
 mod version;
 
 use std::ffi::OsString;

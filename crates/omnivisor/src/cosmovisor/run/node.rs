@@ -1,6 +1,5 @@
 //! The node, looked after by the same daemon as every other: here is only who starts it, and how it ends.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ov_chains::{NodeShape, cosmos};
@@ -8,9 +7,9 @@ use ov_daemon::{Ended, RunOptions, ShapeSource};
 use ov_sys::Disk;
 use ov_types::{EventKind, Problem, ReleaseName};
 
-use super::super::scene::{self, environment};
+use super::super::scene;
 use super::{Errand, voice};
-use crate::drop_in::Complaint;
+use crate::drop_in::{Complaint, environment, replace, speak, told};
 
 /// Who starts the daemon: the settings of the environment, and the arguments of the command line.
 #[derive(Debug)]
@@ -36,7 +35,8 @@ impl ShapeSource for DropIn {
 
 pub(super) fn run(errand: &Errand) -> Result<(), Complaint> {
     let log = errand.log();
-    voice::speak(&log);
+    let warnings = log.clone();
+    speak(move |text| warnings.warn(text));
     let layout = scene::layout(&errand.settings);
     let voice = voice::Voice::new(log, errand.settings.clone(), layout, errand.arguments.clone());
     let source = DropIn { config: errand.config.clone(), arguments: errand.arguments.clone(), voice };
@@ -46,24 +46,6 @@ pub(super) fn run(errand: &Errand) -> Result<(), Complaint> {
         Ended::MainEnded(status) => errand.end(status),
         Ended::GivenUp { unit, reason } => Err(Complaint::new(format!("unit {unit} {reason}"))),
         Ended::Badly(problem, _) => Err(Complaint::new(told(&problem))),
-        Ended::Replaced(program) => Err(replace(&program)),
+        Ended::Replaced(program) => Err(replace(&program, "cosmovisor", &["cosmovisor"])),
     }
-}
-
-/// Another program file takes over, as the drop-in.
-fn replace(program: &Path) -> Complaint {
-    // Its name is not ours, so it has to be told which program it is.
-    let words = std::env::args_os().skip(1).filter(|word| word != "cosmovisor");
-    let error = ov_sys::process::become_program(program, std::iter::once("cosmovisor".into()).chain(words));
-    Complaint::new(format!("fork/exec {}: {error}; the app goes on running", program.display()))
-}
-
-/// A problem in one piece of text.
-fn told(problem: &Problem) -> String {
-    let mut text = problem.summary.clone();
-    for part in problem.causes.iter().chain([&problem.state, &problem.hint]).filter(|part| !part.is_empty()) {
-        text.push_str(": ");
-        text.push_str(part);
-    }
-    text
 }

@@ -1,15 +1,12 @@
 //! What the drop-in says while it looks after a node: the events that the original tells of, in its words; and
 //! everything that somebody should look at, in ours.
 
-use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use ov_chains::cosmos::Settings;
 use ov_release::{CurrentRelease, Layout};
 use ov_sys::RealDisk;
 use ov_types::{Direction, EventKind, ExitStatus, Importance, Problem, Step};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::super::log::Log;
 
@@ -91,37 +88,5 @@ impl Voice {
             // What is worse comes with what else the daemon has to say.
             _ => {}
         }
-    }
-}
-
-/// Has everything said in our lines that somebody should look at.
-pub(super) fn speak(log: &Log) {
-    // A second subscriber in one process would be a fault of ours, and no reason not to look after the node.
-    let _ = tracing_subscriber::registry().with(Warnings(log.clone())).try_init();
-}
-
-struct Warnings(Log);
-
-impl<S: tracing::Subscriber> Layer<S> for Warnings {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if *event.metadata().level() > tracing::Level::WARN {
-            return;
-        }
-        let mut message = Message(String::new());
-        event.record(&mut message);
-        self.0.warn(&message.0);
-    }
-}
-
-/// The text of an event, and its values behind.
-struct Message(String);
-
-impl tracing::field::Visit for Message {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-        // Writing to a text cannot fail.
-        let _ = match field.name() {
-            "message" => write!(self.0, "{value:?}"),
-            name => write!(self.0, " {name}={value:?}"),
-        };
     }
 }
