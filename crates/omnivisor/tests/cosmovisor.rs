@@ -1,11 +1,6 @@
 //! The drop-in for Cosmovisor, as the real program under its name.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test that cannot go on has failed, and tells why"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and tells why")]
 
 mod cosmovisor {
     mod add;
