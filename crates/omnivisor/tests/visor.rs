@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and tells why")]
 
 mod visor {
+    mod failures;
     mod init;
     mod place;
     mod settings;
+    mod support;
+    mod upgrades;
     mod version;
 }
