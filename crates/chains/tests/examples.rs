@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use ov_chains::plans::PlanRules;
 use ov_chains::shape::{Comparison, FetchShape, Health, HeightProbe, LogShape, NodeShape, Output, Probe, Scout, Stdin};
 use ov_chains::{Secret, init_template};
-use ov_types::{FailurePolicy, KeepMethod, RestartPolicy, StartAfter, StartWhen, UnitName, WhenLooping};
+use ov_types::{
+    BackOff, CrashLoop, FailurePolicy, GroupName, KeepMethod, RestartPolicy, StartAfter, StartWhen, UnitName,
+    WhenLooping, WhenUnhealthy,
+};
 
 fn node(text: &str) -> NodeShape {
     let read = ov_chains::read(
@@ -124,6 +127,23 @@ fn helpers_wait_for_each_other() {
     let Output::Pump(log) = &node.units[&unit("indexer")].launch.output else { panic!("no log") };
     assert_eq!((log.path.as_path(), log.rotate_every_seconds), (Path::new("/home/node/logs/indexer.log"), 86_400));
     assert!(node.units[&unit("main")].launch.program.names_release());
+}
+
+#[test]
+fn a_node_and_what_it_feeds_live_and_die_together() {
+    let node = example("together.toml");
+    for name in ["main", "indexer"] {
+        let rules = &node.engine.units[&unit(name)];
+        assert_eq!(rules.together.as_ref().map(GroupName::as_str), Some("node"));
+        let back_off = BackOff { at_once: 0, first_ms: 5_000, max_ms: 5_000, jitter_percent: 0, reset_after_ms: None };
+        assert_eq!(rules.back_off, back_off);
+        assert_eq!(rules.crash_loop, CrashLoop { count: 4, within_ms: None, then: WhenLooping::End });
+    }
+    let health = node.units[&unit("main")].health.clone().unwrap();
+    assert_eq!((health.failures, health.failures_of_relaunch), (43_200, 10));
+    assert_eq!(node.engine.units[&unit("main")].when_unhealthy, WhenUnhealthy::End);
+    assert_eq!(node.engine.units[&unit("indexer")].stop.grace_ms, 120_000);
+    assert_eq!(node.engine.upgrade.stop_delay_ms, 30_000);
 }
 
 #[test]

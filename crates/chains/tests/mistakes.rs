@@ -163,6 +163,15 @@ fn units() {
             "3: unit.main.log.path: unit `a` \
              already writes to /home/node/x.log",
         ),
+        ("together = \"pair\"", "3: unit.main.together: no other unit says `pair`"),
+        (
+            "together = \"pair\"\n[unit.a]\nprogram = \"x\"\ntogether = \"pairs\"\n[unit.b]\nprogram = \"x\"\ntogether = \"pairs\"",
+            "3: unit.main.together: no other unit says `pair`; did you mean `pairs`?",
+        ),
+        (
+            "together = \"a pair\"",
+            "3: unit.main.together: `a pair` is not a group name: only letters, digits and `. _ - +` are allowed",
+        ),
         ("env-file = [\"\"]", "3: unit.main.env-file[0]: this path is empty"),
     ]);
 }

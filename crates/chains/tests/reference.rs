@@ -59,6 +59,11 @@ A node with two helpers:
 
 ```toml
 {helpers}```
+
+Two units that live and die together, under a service manager that is to see it when they cannot:
+
+```toml
+{together}```
 ";
 
 fn example(name: &str) -> String {
@@ -135,6 +140,7 @@ fn reference() -> String {
         ("{cosmos}", example("cosmos.toml")),
         ("{validator}", example("validator.toml")),
         ("{helpers}", example("helpers.toml")),
+        ("{together}", example("together.toml")),
     ];
     out + &parts.iter().fold(TAIL.to_owned(), |text, (mark, part)| text.replace(mark, part))
 }

@@ -141,6 +141,8 @@ pub(crate) struct Keeper {
     webhooks: Option<crate::notify::Webhooks>,
     started: Moment,
     end: Option<End>,
+    /// Somebody said so; a daemon may also stop by its rules.
+    is_told_to_stop: bool,
     source: Arc<dyn ShapeSource>,
     /// The machine on which a validator's key is used.
     here: Machine,
@@ -186,6 +188,7 @@ impl Keeper {
             webhooks: None,
             started,
             end: None,
+            is_told_to_stop: false,
             source,
             here: Machine::this(),
             senses: senses::Senses::default(),
@@ -461,7 +464,7 @@ impl Keeper {
                 Ok(())
             }
             Signal::Stop => {
-                let order = if self.core.node().is_shutting_down() { Order::Hurry } else { Order::Shutdown };
+                let order = if self.is_told_to_stop { Order::Hurry } else { Order::Shutdown };
                 self.begin_stop(order)
             }
         }
@@ -469,13 +472,19 @@ impl Keeper {
 
     fn begin_stop(&mut self, order: Order) -> Result<(), CoreError> {
         if order == Order::Shutdown {
+            self.is_told_to_stop = true;
             self.push(EventKind::DaemonStopping { units_stay: false });
-            let _ = self.manager.stopping("stopping the units");
-            let manager = Arc::clone(&self.manager);
-            drop(tokio::spawn(async move { manager.patiently(std::future::pending::<()>()).await }));
+            self.announce_stop();
         }
         let (_, effects) = self.core.order(self.clock.now(), order)?;
         self.carry_out(effects)
+    }
+
+    /// The service manager is to wait for as long as the units need.
+    fn announce_stop(&self) {
+        let _ = self.manager.stopping("stopping the units");
+        let manager = Arc::clone(&self.manager);
+        drop(tokio::spawn(async move { manager.patiently(std::future::pending::<()>()).await }));
     }
 
     fn take_change(&mut self, path: &Path) -> Result<(), CoreError> {

@@ -6,6 +6,8 @@ mod supervise {
     mod common;
 
     mod adoption;
+    mod ends;
+    mod groups;
     mod hard_things;
     mod helpers;
     mod homes;

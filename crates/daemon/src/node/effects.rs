@@ -27,7 +27,13 @@ impl Keeper {
                 Effect::Consult => self.look_for_plans(true),
                 Effect::RunStep(call) => self.run_step(call),
                 Effect::AbandonStep { plan } => self.abandon_step(plan),
-                Effect::Tell(kind) => self.push(kind),
+                Effect::Tell(kind) => {
+                    let ends = matches!(kind, EventKind::NodeGivenUp { .. });
+                    self.push(kind);
+                    if ends {
+                        self.announce_stop();
+                    }
+                }
                 Effect::Paused => self.begin_job()?,
                 Effect::Exit => {
                     self.end = Some(match self.core.node().farewell() {

@@ -125,6 +125,23 @@ fn a_release_that_can_be_gone_back_from_is_and_one_that_cannot_ends_it() {
 }
 
 #[test]
+fn a_release_that_does_not_answer_is_not_proven() {
+    for policy in POLICIES {
+        let mut world = World::with(settings_ending(1));
+        world.order(Order::Add(wish("v2", Trigger::Now, policy))).unwrap();
+        while world.node.in_flight_at(Step::Prove).is_none() {
+            world.run(1);
+        }
+        world.answers.clear();
+        unhealthy(&mut world);
+        world.run(200);
+        let (goes_back, held) = (policy == FailurePolicy::Rollback, world.told("upgrade-held"));
+        assert_eq!((world.current, held), if goes_back { ("v1", 0) } else { ("v2", 1) });
+        assert_eq!((world.main.is_some(), world.exited), (goes_back, !goes_back));
+    }
+}
+
+#[test]
 fn a_daemon_that_was_killed_before_it_ended_is_followed_by_one_that_ends() {
     let mut world = World::with(settings_ending(0));
     world.end_main(CODE);
