@@ -49,7 +49,7 @@ pub(super) struct Node {
     drop_in: DropIn,
     folder: tempfile::TempDir,
     flavour: Flavour,
-    has_data_node: bool,
+    is_streaming: bool,
     /// Behind what every core, or data node, of a release that is installed from now on is called with.
     pub(super) core_words: Vec<String>,
     pub(super) data_node_words: Vec<String>,
@@ -67,7 +67,7 @@ impl Node {
         Self::begin(flavour, true)
     }
 
-    fn begin(flavour: Flavour, has_data_node: bool) -> Self {
+    fn begin(flavour: Flavour, is_streaming: bool) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let address = format!("127.{}.{}.{}:26657", 1 + process / 256 % 250, process % 256, 1 + count % 254);
@@ -77,7 +77,7 @@ impl Node {
             drop_in: DropIn::new(folder.path()),
             folder,
             flavour,
-            has_data_node,
+            is_streaming,
             core_words,
             data_node_words,
             address,
@@ -135,7 +135,7 @@ impl Node {
     /// A release that is part of this network.
     pub(super) fn profile(&self, profile: &Profile) -> Profile {
         let profile = profile.clone().with("witness", self.text("witness"));
-        let profile = if self.has_data_node { profile.with("broker", self.text("broker.sock")) } else { profile };
+        let profile = if self.is_streaming { profile.with("broker", self.text("broker.sock")) } else { profile };
         if profile.switches.contains_key("block_ms") { profile } else { profile.with("block_ms", 20) }
     }
 
@@ -156,16 +156,16 @@ impl Node {
         ]);
         let core = list(core.chain(self.core_words.iter().cloned()).collect());
         let socket = self.text("vega.sock");
-        let mut text = format!(
-            "name = {name:?}\n\n[{flavour}]\n  [{flavour}.binary]\n    path = {flavour:?}\n    args = [{core}]\n  \
-             [{flavour}.rpc]\n    socketPath = {socket:?}\n    httpPath = \"/rpc\"\n"
-        );
-        if self.has_data_node {
+        let data_node = self.is_streaming.then(|| {
             let words = ["datanode", "start", "--home", &home].map(str::to_owned).into_iter();
             let words = list(words.chain(self.data_node_words.iter().cloned()).collect());
-            text += &format!("\n[data_node]\n  [data_node.binary]\n    path = {flavour:?}\n    args = [{words}]\n");
-        }
-        text
+            format!("\n[data_node]\n  [data_node.binary]\n    path = {flavour:?}\n    args = [{words}]\n")
+        });
+        format!(
+            "name = {name:?}\n\n[{flavour}]\n  [{flavour}.binary]\n    path = {flavour:?}\n    args = [{core}]\n  \
+             [{flavour}.rpc]\n    socketPath = {socket:?}\n    httpPath = \"/rpc\"\n{}",
+            data_node.unwrap_or_default()
+        )
     }
 
     /// A call of `visor`.
