@@ -7,13 +7,15 @@ mod complaint;
 mod daemon;
 mod grammar;
 mod help;
+mod program;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub(crate) use complaint::{Complaint, write};
-pub(crate) use daemon::{environment, replace, speak, told};
+pub(crate) use daemon::{environment, replace, signal_name, speak, told};
 pub(crate) use grammar::{Call, CarryOut, Command, Flag, Program};
+pub(crate) use program::ensure_program;
 
 use crate::output::Console;
 

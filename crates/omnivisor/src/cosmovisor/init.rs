@@ -12,7 +12,7 @@ use ov_sys::{RealDisk, durable};
 use super::log::Log;
 use super::place;
 use super::scene::{absolute, current, layout};
-use crate::drop_in::{self, Call, Complaint, environment};
+use crate::drop_in::{self, Call, Complaint, ensure_program, environment};
 
 const FOLDER_MODE: u32 = 0o750;
 const CONFIG_MODE: u32 = 0o644;
@@ -74,7 +74,7 @@ fn first_program(settings: &Settings, source: &Path, log: &Log) -> Result<(), Co
         log.info(&format!("the {} file already exists", quoted(&program)));
     }
     log.info(&format!("making sure {} is executable", quoted(&program)));
-    place::ensure_program(&program)
+    ensure_program(&program)
 }
 
 fn link(settings: &Settings, log: &Log) -> Result<(), Complaint> {

@@ -4,8 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::drop_in::Complaint;
-use ov_chains::cosmos::followed;
-use ov_sys::disk::Kind;
 use ov_sys::{Disk as _, RealDisk, durable};
 
 const PROGRAM_MODE: u32 = 0o755;
@@ -23,21 +21,6 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Complaint> {
         let _ = RealDisk.remove_file(&beside);
         Complaint::file("failed to write binary to location: ", "write", to, &error)
     })
-}
-
-/// Makes sure that this is a program: a regular file, links followed, that everybody may execute.
-pub(super) fn ensure_program(path: &Path) -> Result<(), Complaint> {
-    let found = followed(&RealDisk, path).map_err(|error| Complaint::file("", "stat", path, &error))?;
-    let Some((real, facts)) = found else {
-        return Err(Complaint::new(format!("stat {}: no such file or directory", path.display())));
-    };
-    if facts.kind != Kind::File {
-        return Err(Complaint::new(format!("{} is not a regular file", path.display())));
-    }
-    if facts.mode & 0o111 == 0o111 {
-        return Ok(());
-    }
-    RealDisk.set_mode(&real, facts.mode | 0o111).map_err(|error| Complaint::file("", "chmod", path, &error))
 }
 
 fn beside(path: &Path) -> Result<PathBuf, Complaint> {

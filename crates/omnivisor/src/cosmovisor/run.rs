@@ -16,10 +16,8 @@ use ov_sys::disk::Disk as _;
 use ov_sys::{RealDisk, durable};
 
 use super::log::Log;
-use super::place::ensure_program;
 use super::scene::{self, absolute};
-use crate::drop_in::Complaint;
-use crate::drop_in::environment;
+use crate::drop_in::{Complaint, ensure_program, environment, signal_name};
 
 /// What `run` works with.
 struct Errand {
@@ -87,7 +85,9 @@ impl Errand {
         let (text, truth) = match status {
             Some(Code(0)) => return Ok(()),
             Some(Code(code)) => (format!("exit status {code}"), u8::try_from(code).unwrap_or(1)),
-            Some(Signal(signal)) => (format!("signal: {}", name_of(signal)), u8::try_from(128 + signal).unwrap_or(1)),
+            Some(Signal(signal)) => {
+                (format!("signal: {}", signal_name(signal)), u8::try_from(128 + signal).unwrap_or(1))
+            }
             None => ("the app could not be run, or nobody saw how it ended".to_owned(), 1),
         };
         let complaint = Complaint::new(text);
@@ -96,21 +96,4 @@ impl Errand {
             ExitCodes::Truthful => complaint.with_exit_code(truth),
         })
     }
-}
-
-/// A signal in the words that operators know from the original.
-fn name_of(signal: i32) -> String {
-    let known = [
-        (1, "hangup"),
-        (2, "interrupt"),
-        (3, "quit"),
-        (6, "aborted"),
-        (9, "killed"),
-        (11, "segmentation fault"),
-        (15, "terminated"),
-    ];
-    known
-        .iter()
-        .find(|(number, _)| *number == signal)
-        .map_or_else(|| signal.to_string(), |(_, name)| (*name).to_owned())
 }

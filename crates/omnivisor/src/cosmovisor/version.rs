@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::Scene;
 use super::grammar::{COSMOVISOR_ONLY, OUTPUT};
-use super::place::ensure_program;
-use crate::drop_in::{self, Call, Complaint};
+use crate::drop_in::{self, Call, Complaint, ensure_program};
 use crate::output::Console;
 
 /// The version of the original whose commands and files these are; scripts compare it.

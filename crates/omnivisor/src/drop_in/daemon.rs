@@ -14,6 +14,23 @@ pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
+/// A signal in the words that operators know from the original.
+pub(crate) fn signal_name(signal: i32) -> String {
+    let known = [
+        (1, "hangup"),
+        (2, "interrupt"),
+        (3, "quit"),
+        (6, "aborted"),
+        (9, "killed"),
+        (11, "segmentation fault"),
+        (15, "terminated"),
+    ];
+    known
+        .iter()
+        .find(|(number, _)| *number == signal)
+        .map_or_else(|| signal.to_string(), |(_, name)| (*name).to_owned())
+}
+
 /// A problem in one piece of text.
 pub(crate) fn told(problem: &Problem) -> String {
     let mut text = problem.summary.clone();

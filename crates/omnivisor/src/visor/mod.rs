@@ -10,6 +10,7 @@ mod init;
 mod log;
 mod run;
 mod version;
+mod voice;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -8,11 +8,12 @@ use ov_chains::NodeShape;
 use ov_chains::vega::{self, Home, Standing};
 use ov_daemon::{Ended, RunOptions, ShapeSource};
 use ov_sys::{Disk, RealDisk, durable};
-use ov_types::{ParkReason, Problem, ReleaseName, UnitName};
+use ov_types::{EventKind, ParkReason, Problem, ReleaseName, UnitName};
 
 use super::grammar::home;
 use super::log::Log;
-use crate::drop_in::{Call, Complaint, environment, replace, speak, told};
+use super::voice::Voice;
+use crate::drop_in::{Call, Complaint, ensure_program, environment, replace, speak, told};
 
 /// The names that this drop-in may be called by behind our own.
 const NAMES: [&str; 2] = ["vegavisor", "visor"];
@@ -22,6 +23,7 @@ const NAMES: [&str; 2] = ["vegavisor", "visor"];
 struct DropIn {
     home: PathBuf,
     cwd: PathBuf,
+    voice: Voice,
 }
 
 impl ShapeSource for DropIn {
@@ -34,6 +36,10 @@ impl ShapeSource for DropIn {
             Some(release) => home.with_release(disk, release).map_err(|why| problem().cause(why))?,
         };
         Ok(vega::shape(disk, &home, &self.cwd))
+    }
+
+    fn hear(&self, kind: &EventKind) {
+        self.voice.hear(kind);
     }
 }
 
@@ -48,8 +54,13 @@ pub(super) fn run(call: &Call) -> Result<(), Complaint> {
         log.say("WARN", warning, &[]);
     }
     link_first(&home)?;
+    for launch in std::iter::once(&home.run_config.core).chain(&home.run_config.data_node) {
+        // What is missing is told, and counted, when it is launched.
+        let _ = ensure_program(&home.layout.current.join(&launch.path));
+    }
+    let voice = Voice::new(log.clone(), folder.clone());
     speak(move |text| log.say("WARN", text, &[]));
-    let source = DropIn { home: folder, cwd };
+    let source = DropIn { home: folder, cwd, voice };
     let options = RunOptions { source: Arc::new(source), program: crate::daemon::own_program() };
     match ov_daemon::run(&options) {
         Ended::Well => Ok(()),
