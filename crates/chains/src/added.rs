@@ -4,6 +4,7 @@
 
 use ov_types::{Height, Occasion};
 
+use crate::printed::value_within;
 use crate::template::Template;
 
 /// Arguments that are added on a certain occasion.
@@ -63,6 +64,20 @@ pub struct Answer {
     pub pointer: String,
     /// A text that means, anywhere in what it prints, that there is no such value: nothing is added then.
     pub none: Option<String>,
+    /// The values that can be used, if not all can.
+    pub among: Option<Among>,
+}
+
+/// Numbers of which the greatest is meant that is not above a value. Where they are not told, or none of them is so small,
+/// the value itself is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Among {
+    /// The program that tells them.
+    pub question: Question,
+    /// The place of the list in the JSON that it prints (RFC 6901).
+    pub list: String,
+    /// The place of the number in each of the list.
+    pub number: String,
 }
 
 /// Versions of something that a program tells of itself. Without an answer it is of none of them.
@@ -149,7 +164,13 @@ impl AddedArguments {
                 Added::Height => filled.push(height.to_string()),
                 Added::HeightBefore => filled.push(height.saturating_sub(1).to_string()),
                 Added::Answer(answer) => match answer.value(&ask(&answer.question)?)? {
-                    Some(value) => filled.push(value),
+                    Some(value) => {
+                        let usable = answer.among.as_ref().and_then(|among| {
+                            let printed = ask(&among.question).ok()?;
+                            among.greatest_up_to(value.parse().ok()?, &printed)
+                        });
+                        filled.push(usable.map_or(value, |usable| usable.to_string()));
+                    }
                     None => return Ok(Vec::new()),
                 },
             }
@@ -170,13 +191,22 @@ impl Answer {
         if !success {
             return Err(format!("it failed: {}", says().unwrap_or_default()));
         }
-        let document: serde_json::Value =
-            serde_json::from_str(out).map_err(|_| format!("it prints no JSON: {}", says().unwrap_or_default()))?;
-        match document.pointer(&self.pointer) {
+        match value_within(out, &self.pointer) {
             Some(serde_json::Value::Number(number)) => Ok(Some(number.to_string())),
-            Some(serde_json::Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
-            _ => Err(format!("there is no value at {} in what it prints", self.pointer)),
+            Some(serde_json::Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+            _ => {
+                let says = says().unwrap_or_default();
+                Err(format!("there is no value at {} in what it prints: {says}", self.pointer))
+            }
         }
+    }
+}
+
+impl Among {
+    fn greatest_up_to(&self, value: u64, printed: &Printed) -> Option<u64> {
+        let list = value_within(&printed.out, &self.list).filter(|_| printed.success)?;
+        let numbers = list.as_array()?.iter().filter_map(|entry| entry.pointer(&self.number)?.as_u64());
+        numbers.filter(|number| *number <= value).max()
     }
 }
 
@@ -224,7 +254,7 @@ mod tests {
     /// A pin to what a program tells after a failure, else to the height of an upgrade.
     fn pins() -> Vec<AddedArguments> {
         let none = Some("no segments".to_owned());
-        let answer = Answer { question: question(HISTORY), pointer: "/last/height".to_owned(), none };
+        let answer = Answer { question: question(HISTORY), pointer: "/last/height".to_owned(), none, among: None };
         vec![rule(When::AfterFailure, Added::Answer(answer)), rule(When::AfterUpgrade, Added::Height)]
     }
 
@@ -269,12 +299,43 @@ mod tests {
             (Ok(printed(false, r#"{"error":"no segments found"}"#, "")), Ok("")),
             (Ok(printed(false, "", "x\nno segments")), Ok("")),
             (Ok(printed(false, "", "boom\n")), Err("it failed: boom")),
-            (Ok(printed(true, "77", "")), Err("there is no value at /last/height in what it prints")),
-            (Ok(printed(true, "soon", "")), Err("it prints no JSON: soon")),
+            (Ok(printed(true, "note\n{\"last\":{\"height\":79}}\nbye", "")), Ok("--load 79")),
+            (Ok(printed(true, "77", "")), Err("there is no value at /last/height in what it prints: 77")),
             (Err("it took too long"), Err("it took too long")),
         ] {
             let got = given(&pins(), failed, "", answer);
             assert_eq!(got.as_deref().map_err(String::as_str), expected);
+        }
+    }
+
+    #[test]
+    fn of_values_that_can_be_used_the_greatest_is_meant_that_is_not_above() {
+        let among = Among { question: question("list"), list: "/all".to_owned(), number: "/at".to_owned() };
+        let answer =
+            Answer { question: question(HISTORY), pointer: "/last".to_owned(), none: None, among: Some(among) };
+        let rules = [rule(When::AfterFailure, Added::Answer(answer))];
+        let failed = Occasion { after_failure: true, ..Occasion::default() };
+        for (list, expected) in [
+            (Ok(printed(true, r#"{"all":[{"at":90},{"at":70},{"at":60}]}"#, "")), "--load 70"),
+            (Ok(printed(true, r#"{"all":[{"at":77}]}"#, "")), "--load 77"),
+            // Nothing better is known.
+            (Ok(printed(true, r#"{"all":[{"at":90},{}]}"#, "")), "--load 77"),
+            (Ok(printed(true, r#"{"all":[]}"#, "")), "--load 77"),
+            (Ok(printed(false, r#"{"all":[{"at":70}]}"#, "")), "--load 77"),
+            (Err("gone".to_owned()), "--load 77"),
+        ] {
+            let mut ask = |asked: &Question| {
+                if asked.program == Template::literal("list") {
+                    list.clone()
+                } else {
+                    Ok(printed(true, r#"{"last":77}"#, ""))
+                }
+            };
+            assert_eq!(
+                added(&rules, &failed, &[], &mut ask).map(|added| added.join(" ")).as_deref(),
+                Ok(expected),
+                "{list:?}"
+            );
         }
     }
 

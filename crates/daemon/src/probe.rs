@@ -45,11 +45,6 @@ pub(crate) async fn text_at(url: &str, pointer: &str) -> Result<String, String> 
     }
 }
 
-/// The text at a place in the JSON that a program printed, perhaps among other lines (RFC 6901).
-pub(crate) fn text_within(printed: &str, pointer: &str) -> Option<String> {
-    value::find_within(printed, pointer).ok()?.as_str().map(str::to_owned)
-}
-
 /// A yes or no, and what an operator wants to know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeAnswer {

@@ -198,7 +198,7 @@ fn pins(run_config: &RunConfig) -> Vec<AddedArguments> {
         versions: None,
         arguments: vec![Added::Text(PIN.to_owned()), height],
     };
-    let history = run_config.data_node.as_ref().map(history_height);
+    let history = run_config.data_node.as_ref().map(|data_node| history_height(&run_config.core, data_node));
     let of_history = history.map(|height| pin(When::AfterFailure, Added::Answer(height)));
     std::iter::once(pin(When::AfterUpgrade, Added::Height)).chain(of_history).collect()
 }
@@ -390,14 +390,16 @@ mod tests {
     /// What is added to the arguments of main.
     fn pinned(shape: &NodeShape, occasion: Occasion) -> String {
         let launch = &shape.units[&UnitName::main()].launch;
-        let answer = Printed {
-            success: true,
-            out: "{\"LatestSegment\":{\"from_height\":1,\"to_height\":77}}".to_owned(),
-            err: String::new(),
-        };
         let mut ask = |question: &crate::added::Question| {
-            assert_eq!(question.program.fill(Path::new("/r")), "/bin/vega");
-            Ok(answer.clone())
+            let words: Vec<String> = question.args.iter().map(|arg| arg.fill(Path::new("/r"))).collect();
+            let out = match question.program.fill(Path::new("/r")).as_str() {
+                "/bin/vega" => "{\"LatestSegment\":{\"from_height\":1,\"to_height\":77}}",
+                "/r/genesis-core" if words == ["tools", "snapshot", "--output", "json"] => {
+                    "{\"snapshots\":[{\"height\":80},{\"height\":70},{\"height\":60}]}"
+                }
+                other => panic!("{other} {words:?}"),
+            };
+            Ok(Printed { success: true, out: out.to_owned(), err: String::new() })
         };
         added(&launch.added, &occasion, &[], &mut ask).unwrap().join(" ")
     }
@@ -417,7 +419,8 @@ mod tests {
             (&with_data, Occasion::default(), ""),
             (&with_data, upgraded, "90"),
             (&with_data, both, "90"),
-            (&with_data, failed, "77"),
+            // The data node has block 77, and the core a snapshot of block 70.
+            (&with_data, failed, "70"),
         ] {
             let expected = if expected.is_empty() { String::new() } else { format!("{PIN} {expected}") };
             assert_eq!(pinned(shape, occasion), expected, "{occasion:?}");

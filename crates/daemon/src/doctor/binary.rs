@@ -133,8 +133,8 @@ fn version_said(said: &Output, place: &VersionSaid) -> String {
     let line = match place {
         VersionSaid::Line(line) => line,
         VersionSaid::Json(pointer) => {
-            let version = texts.iter().find_map(|text| crate::probe::text_within(text, pointer));
-            return version.map(|version| shown(&version)).unwrap_or_default();
+            let version = texts.iter().find_map(|text| ov_chains::value_within(text, pointer));
+            return version.as_ref().and_then(|version| version.as_str()).map(shown).unwrap_or_default();
         }
     };
     let marked = texts.iter().flat_map(|text| text.lines()).find_map(|text| text.strip_prefix(line));

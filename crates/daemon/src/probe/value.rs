@@ -8,8 +8,6 @@ use serde_json::Value;
 
 /// Characters of a foreign value that are shown.
 const SHOWN_MAX: usize = 80;
-/// So many braces in what a program prints are taken for the beginning of its answer.
-const BEGINNINGS_MAX: usize = 64;
 
 /// What stands at a place (RFC 6901) of a JSON text.
 pub(super) fn find(body: &[u8], pointer: &str) -> Result<Value, String> {
@@ -19,17 +17,6 @@ pub(super) fn find(body: &[u8], pointer: &str) -> Result<Value, String> {
         None | Some(Value::Null) => Err(format!("its answer has nothing at `{pointer}`")),
         Some(value) => Ok(value),
     }
-}
-
-/// What stands at a place of the first JSON object that a program printed, perhaps behind other lines.
-pub(super) fn find_within(printed: &str, pointer: &str) -> Result<Value, String> {
-    let beginnings = printed.match_indices('{').map(|(at, _)| at).take(BEGINNINGS_MAX);
-    let objects = beginnings.filter_map(|at| {
-        let mut values = serde_json::Deserializer::from_str(&printed[at..]).into_iter::<Value>();
-        values.next()?.ok()
-    });
-    let found = objects.filter_map(|mut object| object.pointer_mut(pointer).map(Value::take)).find(|it| !it.is_null());
-    found.ok_or_else(|| format!("its answer has nothing at `{pointer}`"))
 }
 
 /// What stands at a place, if it is as expected.
@@ -161,16 +148,6 @@ mod tests {
         }
         for value in [json!(-1), json!(1.5), json!("soon"), json!(""), json!("18446744073709551616"), json!([7])] {
             assert!(height(&value).is_err(), "{value}");
-        }
-    }
-
-    #[test]
-    fn an_answer_is_found_among_other_lines() {
-        let find = |text: &str| find_within(text, "/version").ok();
-        assert_eq!(find(r#"{"version":"v1","hash":"x"}"#), Some(json!("v1")));
-        assert_eq!(find("{odd}\nwarn {\"a\":1}\n{\"version\":\"v1\"}\ndone"), Some(json!("v1")));
-        for nothing in ["", "v1", "{", r#"{"version":null}"#, r#"{"hash":"x"}"#] {
-            assert_eq!(find(nothing), None, "{nothing}");
         }
     }
 

@@ -15,9 +15,10 @@ async fn ask(probe: &VersionProbe, release: &ReleaseName, scene: &Scene) -> Resu
     let printed = program::printed(scene, &probe.program, &probe.args).await?;
     let says = match &probe.pointer {
         None => String::from_utf8_lossy(&printed).into_owned(),
-        Some(pointer) => match value::find_within(&String::from_utf8_lossy(&printed), pointer)? {
-            Value::String(text) => text,
-            other => other.to_string(),
+        Some(pointer) => match ov_chains::value_within(&String::from_utf8_lossy(&printed), pointer) {
+            Some(Value::String(text)) => text,
+            Some(other) => other.to_string(),
+            None => return Err(format!("its answer has nothing at `{pointer}`")),
         },
     };
     let text = match &probe.expect {
