@@ -94,6 +94,13 @@ impl PlanNames {
         self.release(&plan.name).is_ok_and(|found| self.same(&found, release)).then_some(plan.name)
     }
 
+    /// A plan that leads to this release, as a node writes it at its halt.
+    pub fn plan_of(self, release: &ReleaseName, height: Height, info: Option<&str>) -> Vec<u8> {
+        let height = i64::try_from(height.0).unwrap_or(i64::MAX);
+        let info = info.unwrap_or_default().to_owned();
+        cosmos::PlanInfo { info, ..cosmos::PlanInfo::new(release.as_str(), height) }.to_text().into_bytes()
+    }
+
     /// The copy of a plan that lies with its release once it was carried out. `written` is what stands in the file
     /// that the plan was learned from, if it is still there.
     pub fn applied_copy(self, release: &ReleaseName, height: Height, written: Option<&[u8]>) -> Vec<u8> {

@@ -108,6 +108,7 @@ fn workshop(shape: NodeShape, tell: Tell) -> Workshop {
         kept: BTreeSet::new(),
         recorded_sign_state: None,
         stop_ms_max: 0,
+        halt_at: None,
         height: None,
         plans: Vec::new(),
         supply,

@@ -59,6 +59,8 @@ pub struct Workshop {
     pub stop_ms_max: u64,
     /// The last height seen.
     pub height: Option<Height>,
+    /// Where main was told, at its last launch, to halt by itself.
+    pub halt_at: Option<Height>,
     /// Plans that wait for their trigger.
     pub plans: Vec<Plan>,
     /// What releases are fetched with.
@@ -104,6 +106,7 @@ impl Workshop {
             recorded_sign_state: recorded_sign_state(node),
             stop_ms_max,
             height: node.height().map(|(height, _)| height),
+            halt_at: ledger.halt_at(),
             plans: waiting_plans(ledger),
             supply,
             abandoned: Cancel::default(),

@@ -9,6 +9,10 @@ const SAMPLE_EVERY_MS: u64 = 15_000;
 const SAMPLES_MAX: usize = 240;
 /// What fewer blocks tell of the next hours is a guess.
 const STEADY_BLOCKS: u64 = 10;
+/// Who has made no block for as long as so many take, stands still; within these bounds.
+const STANDING_BLOCKS: u64 = 20;
+const STANDING_MS_MIN: u64 = 1_000;
+const STANDING_MS_MAX: u64 = 60_000;
 
 /// Heights seen, with their times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +53,12 @@ impl Pace {
     /// Whether enough was seen for an estimate that people are called by.
     pub fn is_steady(&self) -> bool {
         self.measured().is_some_and(|(_, blocks)| blocks >= STEADY_BLOCKS)
+    }
+
+    /// After so many milliseconds without a block the node stands still.
+    pub fn standing_ms(&self) -> u64 {
+        let block_ms = self.measured().map_or(STANDING_MS_MAX, |(span, blocks)| span / blocks);
+        block_ms.saturating_mul(STANDING_BLOCKS).clamp(STANDING_MS_MIN, STANDING_MS_MAX)
     }
 
     /// Milliseconds from the last height seen until `target`, if the chain goes on as it did.

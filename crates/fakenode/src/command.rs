@@ -87,7 +87,7 @@ fn dispatch(mut arguments: Vec<String>) -> Result<u8, Error> {
     match words.as_slice() {
         ["start", "--home", home] => start(&PathBuf::from(home), &flags),
         ["version" | "--version"] => version(&flags, |_, version| version.to_owned()),
-        ["version", "--long"] => version(&flags, |name, version| format!("name: {name}\nversion: {version}")),
+        ["version", "--long"] | ["version", "--long", "--home", _] => long_version(&flags),
         ["version", "--output" | "-o", "json"] => {
             version(&flags, |name, version| json!({ "name": name, "version": version }).to_string())
         }
@@ -158,6 +158,14 @@ fn version(flags: &Map<String, Value>, form: impl Fn(&str, &str) -> String) -> R
     let version = switches.report_version.unwrap_or(profile.version);
     say(&form("fakenode", &version));
     Ok(0)
+}
+
+/// As programs of the Cosmos family tell it, in lines.
+fn long_version(flags: &Map<String, Value>) -> Result<u8, Error> {
+    let profile = Profile::of_this_program()?;
+    let sdk = Switches::from_layers([&profile.switches, flags])?.sdk_version;
+    let sdk = sdk.map(|sdk| format!("cosmos_sdk_version: {sdk}\n")).unwrap_or_default();
+    version(flags, |name, version| format!("{sdk}name: {name}\nversion: {version}"))
 }
 
 /// What a running node says of itself, under the names that newer and older nodes of the Cosmos family have for it.

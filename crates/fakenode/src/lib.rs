@@ -25,6 +25,7 @@ mod command;
 mod companions;
 mod error;
 mod files;
+mod halt;
 mod http;
 mod inherited;
 mod life;

@@ -5,6 +5,7 @@
 
 use crate::comet::Databases;
 use crate::error::Error;
+use crate::halt::{self, Told};
 use crate::life::{Ending, Interrupt, Life, NOTHING_OPEN, Stage};
 use crate::lifecycle::Step;
 use crate::migrate::Migration;
@@ -123,6 +124,11 @@ impl Node {
         if switches.stop_blocks || self.life.shared.hung() || switches.max_height.is_some_and(|most| next > most) {
             return Ok(());
         }
+        if let Told::Refuse(refused) = halt::told(switches)
+            && next >= refused
+        {
+            return self.refuse(switches, running, next);
+        }
         let schedule = switches.schedule();
         if let Some(upgrade) = schedule.iter().find(|due| due.height <= next && !switches.handles(due)) {
             return self.halt(switches, running, upgrade);
@@ -146,7 +152,40 @@ impl Node {
         running.made += 1;
         self.life.shared.set_height(next);
         say(&format!("committed block height={next} version={}", self.life.shared.version));
-        Ok(())
+        match halt::told(switches) {
+            Told::EndAfter(last) if next >= last => {
+                say(&format!("halting node per configuration height={last}"));
+                running.store.flush()?;
+                self.life.note(Step::Stopped)?;
+                Err(Interrupt::Ended(Ending::Exit(switches.stop_exit)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says, once, that it was configured to make no such block. It stands still, or ends as one that catches up.
+    fn refuse(&self, switches: &Switches, running: &mut Running, next: u64) -> Stage<()> {
+        let block = Upgrade { name: String::new(), height: next };
+        if running.halted_for.as_ref() == Some(&block) {
+            return Ok(());
+        }
+        running.halted_for = Some(block);
+        self.store_only(running, next)?;
+        let told = switches.halt_height.unwrap_or_default();
+        say(&format!(
+            "CONSENSUS FAILURE!!! err=\"failed to apply block; error halt per configuration height {told} time 0\""
+        ));
+        self.life.note(Step::Halted)?;
+        switches.halt_exit.map_or(Ok(()), |code| Err(Interrupt::Ended(Ending::Exit(code))))
+    }
+
+    /// A block is stored that is not carried out.
+    fn store_only(&self, running: &mut Running, height: u64) -> Stage<()> {
+        if let Some(databases) = &mut running.databases {
+            databases.store(height)?;
+            self.life.shared.set_stored(height);
+        }
+        Ok(running.store.flush()?)
     }
 
     /// Says, once, that this version cannot go on, and leaves the plan.
@@ -155,11 +194,7 @@ impl Node {
             return Ok(());
         }
         running.halted_for = Some(upgrade.clone());
-        if let Some(databases) = &mut running.databases {
-            databases.store(upgrade.height)?;
-            self.life.shared.set_stored(upgrade.height);
-        }
-        running.store.flush()?;
+        self.store_only(running, upgrade.height)?;
         let (name, height, info) = (&upgrade.name, upgrade.height, &switches.plan_info);
         upgrade.write_plan(&self.paths.of("upgrade-info.json"), info, switches.plan_torn)?;
         say(&format!("UPGRADE \"{name}\" NEEDED at height: {height}: {info}"));

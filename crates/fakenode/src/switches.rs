@@ -224,6 +224,8 @@ switches! {
         plan_info: String = String::new(), "The info text of plan files.";
         plan_torn: Option<Torn> = None, "How the plan file is written badly: half (and never more), empty, slow (the rest a second later).";
         halt_exit: Option<u8> = None, "Exit code at a halt; without it the process stays alive.";
+        halt_height: Option<u64> = None, "As of nodes of the Cosmos family: halt by configuration at this height, in the way of sdk_version.";
+        sdk_version: Option<String> = None, "The Cosmos SDK that version --long names; without it none is named, and halt_height is as in the newest.";
         max_height: Option<u64> = None, "Make no block above this height, and write no plan.";
         data_format: u64 = 1, "Newest data format of this version; older data is migrated, newer refused.";
         pre_upgrade: Vec<String> = Vec::new(), "Exit codes of one run of the command pre-upgrade after the other, the last one again and again; without any, there is no such command.";

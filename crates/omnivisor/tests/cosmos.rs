@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cosmos {
+    mod exact;
     mod handover;
     mod history;
     mod life;

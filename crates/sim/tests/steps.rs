@@ -68,6 +68,7 @@ fn run(home: &Home, step: Step, direction: Direction, facts: &StepFacts) -> Resu
         source: Arc::clone(&home.shape) as _,
         standing: Standing::default(),
         kept: std::collections::BTreeSet::new(),
+        halt_at: None,
         recorded_sign_state: Some(SignState { height: 7, round: 0, step: 3 }),
         stop_ms_max: 0,
         height: None,

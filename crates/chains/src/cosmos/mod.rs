@@ -12,6 +12,7 @@ mod duration;
 mod export;
 mod extras;
 mod fit;
+mod halt;
 mod handover;
 mod list;
 mod load;

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ov_types::ReleaseName;
+use ov_types::{ReleaseName, UnitName};
 use toml::{Table, Value};
 
 use super::arguments::{flag_value, skip_heights};
@@ -14,7 +14,7 @@ use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch};
 use super::services::{GRPC_DEFAULT, height_question};
 use super::shape::{
-    KEY_IDENTITY, asked, has_key, height_files, node_config_of, own_grpc_of, plan_rules, pre_upgrade_codes,
+    KEY_IDENTITY, asked, exact_halt, has_key, height_files, node_config_of, own_grpc_of, plan_rules, pre_upgrade_codes,
     pre_upgrade_question, release_check, remote_signer, signer,
 };
 use crate::family::{Defaults, Scene, Wrong};
@@ -125,12 +125,23 @@ pub(crate) fn finish(scene: &Scene<'_>, shape: &mut NodeShape) {
         });
         shape.probes.height.extend(grpc.map(height_question));
     }
+    tell_halts(scene, shape, &arguments);
     let is_own = scene.file.upgrade.migrate.as_ref().is_some_and(|migrate| migrate.program.is_some());
     if let Some(migrate) = shape.migrate.as_mut().filter(|_| !is_own) {
         migrate.codes = pre_upgrade_codes(section.pre_upgrade_retries);
         let has_own_arguments = scene.file.upgrade.migrate.as_ref().is_some_and(|own| !own.args.is_empty());
         migrate.question = (!has_own_arguments).then(pre_upgrade_question);
     }
+}
+
+/// Has main told where to halt, if it can be: it runs as we do, and is what each release has in its folder.
+fn tell_halts(scene: &Scene<'_>, shape: &mut NodeShape, arguments: &[String]) {
+    let Some(main) = shape.units.get_mut(&UnitName::main()) else { return };
+    let is_ours = main.launch.program.names_release() && main.launch.user.is_none() && main.launch.group.is_none();
+    let Some(program) = program(scene).ok().filter(|_| is_ours) else { return };
+    let exact = with_node(scene, &program, arguments, |node, node_home| exact_halt(scene.disk, node_home, node));
+    shape.engine.halts_when_told = exact.is_some();
+    main.launch.added = exact.unwrap_or_default();
 }
 
 fn section<'a>(scene: &Scene<'a>) -> std::borrow::Cow<'a, Cosmos> {

@@ -18,11 +18,13 @@ use super::arguments::skip_heights;
 use super::check::followed;
 use super::current::APPLIED_FILE;
 use super::extras::Extras;
+use super::halt::{can_be_told, halts};
 use super::names::GENESIS;
 use super::node_config::{NodeConfig, NodeLaunch, node_config, signer_port};
 use super::read::Environment;
 use super::services::{height_question, own_grpc, plan_question, services};
 use super::settings::Settings;
+use crate::added::AddedArguments;
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::shape::{
@@ -58,8 +60,9 @@ pub fn shape(
     let config = node_config_of(disk, &node_home, node);
     let height = heights(&config, own_grpc_of(disk, &node_home, node));
     let main = UnitName::main();
+    let exact = exact_halt(disk, &node_home, node);
     let unit = UnitShape {
-        launch: launch(settings, arguments),
+        launch: LaunchShape { added: exact.clone().unwrap_or_default(), ..launch(settings, arguments) },
         readiness: None,
         health: None,
         suspend_file: None,
@@ -75,7 +78,10 @@ pub fn shape(
         chain: "cosmos".to_owned(),
         layout: layout(settings),
         units: BTreeMap::from([(main.clone(), unit)]),
-        engine: engine(settings, extras, main, !height.is_empty(), signs),
+        engine: EngineSettings {
+            halts_when_told: exact.is_some(),
+            ..engine(settings, extras, main, !height.is_empty(), signs)
+        },
         probes: NodeProbes { height, height_every_ms: 1_000, version: None, timeout_ms: 5_000 },
         height_at_rest: Some(height_files(&node_home, &config)),
         scouts: scouts(disk, settings, extras, (&node_home, node)),
@@ -103,10 +109,21 @@ pub(crate) fn height_files(node_home: &Path, config: &NodeConfig) -> HeightFiles
     HeightFiles { databases: node_home.join(&config.databases), consensus_log: node_home.join(&config.consensus_log) }
 }
 
+/// What tells the node, at a launch, to make no block that is the next release's; `None` where it cannot be told.
+pub(super) fn exact_halt(disk: &dyn Disk, node_home: &Path, node: NodeLaunch<'_>) -> Option<Vec<AddedArguments>> {
+    let config = config_text(disk, node_home);
+    let told = can_be_told(node, &config, &app_config(disk, node_home));
+    told.then(|| halts(node.program, &node_home.to_string_lossy()))
+}
+
 /// What the node itself is configured by.
 pub(crate) fn node_config_of(disk: &dyn Disk, node_home: &Path, node: NodeLaunch<'_>) -> NodeConfig {
-    let config = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
-    node_config(&String::from_utf8_lossy(&config), node)
+    node_config(&config_text(disk, node_home), node)
+}
+
+fn config_text(disk: &dyn Disk, node_home: &Path) -> String {
+    let bytes = disk.read(&node_home.join("config/config.toml"), NODE_CONFIG_BYTES_MAX).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Whether the node has the key that it would sign with itself.

@@ -1,9 +1,10 @@
 //! Switch: `current` names the new release, by one rename. Its undo first makes the data fit for the old release.
 
+use ov_chains::plans::{PlanRules, PlanWriters, applied_height};
 use ov_engine::StepCall;
 use ov_release::CurrentRelease;
 use ov_types::record::StepFacts;
-use ov_types::{Origin, Problem};
+use ov_types::{Origin, Problem, Trigger};
 use ov_vault::{DataRules, RestoreRequest, VaultError};
 
 use super::keep::{copying, data_rules, of_vault};
@@ -25,6 +26,7 @@ impl Work for Switch {
             super::hook::carry_out(shop, call, hook, BEFORE)?;
         }
         leave_copy(shop, call)?;
+        leave_plan(shop, call)?;
         let summary = format!("switch to {}", call.plan.release);
         ov_release::switch(&*shop.disk, &shop.layout(), &call.plan.release)
             .map_err(|error| super::stage::of_release(&summary, &error).state(state_at(call)))?;
@@ -73,6 +75,30 @@ fn leave_copy(shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
     let copy = rules.names.applied_copy(&call.plan.release, height, written.as_deref());
     ov_sys::durable::replace(&*shop.disk, &path, &copy, 0o644).map_err(|error| {
         Problem::transient("OV-UPG-027", "leave a copy of the plan with its release")
+            .because(&error)
+            .state(state_at(call))
+            .hint(format!("make {} writable for this user", path.display()))
+    })
+}
+
+/// Leaves the plan where the new release reads it, as the node would have written it: for one that was told to halt before
+/// it could. It goes with the data if the upgrade turns round.
+fn leave_plan(shop: &Workshop, call: &StepCall) -> Result<(), Problem> {
+    let Trigger::Height { height } = call.plan.trigger else { return Ok(()) };
+    let is_nodes = |rules: &PlanRules| matches!(rules.writers, PlanWriters::Node | PlanWriters::NodeOrPeople);
+    let mut files = shop.shape.plan_files().filter(|_| shop.shape.engine.halts_when_told);
+    let Some((path, rules)) = files.find(|(_, rules)| is_nodes(rules)) else { return Ok(()) };
+    let seen = call.facts.height;
+    // One that went beyond the height has not halted there, told or not.
+    let was_told = shop.halt_at == Some(height);
+    let was_kept_from_it = if was_told { seen <= Some(height) } else { seen.is_some() && seen < Some(height) };
+    let written = shop.disk.read(path, crate::scout::PLAN_BYTES_MAX).ok();
+    if !was_kept_from_it || written.and_then(|written| applied_height(&written)) == Some(height) {
+        return Ok(());
+    }
+    let plan = rules.names.plan_of(&call.plan.release, height, call.plan.info.as_deref());
+    ov_sys::durable::replace(&*shop.disk, path, &plan, 0o644).map_err(|error| {
+        Problem::transient("OV-UPG-028", "leave the plan where the new release reads it")
             .because(&error)
             .state(state_at(call))
             .hint(format!("make {} writable for this user", path.display()))

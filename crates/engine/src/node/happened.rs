@@ -266,7 +266,14 @@ impl Node {
         if self.ledger.entries().any(|entry| entry.is_in_window() && same(entry)) {
             return true;
         }
-        let Trigger::Halt { height } = wish.trigger else { return false };
+        if let Trigger::Halt { height } = wish.trigger {
+            self.finish_proof_at(height);
+        }
+        false
+    }
+
+    /// Takes an upgrade for proven whose release came to this height, where the next one begins.
+    pub(super) fn finish_proof_at(&mut self, height: Height) {
         let has_come_there = |entry: &Entry| match (entry.plan.trigger.height(), entry.facts.height, self.height) {
             (Some(began), ..) => began < height,
             // What the node says may have been said by the release before: this one has to have come further.
@@ -283,7 +290,6 @@ impl Node {
             let facts = StepFacts::noted(format!("it came to height {height}, where it halts for the next one"));
             self.finish_step(proven, Step::Prove, ov_types::Direction::Forward, facts);
         }
-        false
     }
 
     /// A plan is gone from there; it stays while it is named elsewhere.

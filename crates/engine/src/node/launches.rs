@@ -73,13 +73,29 @@ impl Node {
         is_down && next.is_some() && self.halts_for(entry) == next
     }
 
+    /// An upgrade whose release comes to where the next one begins has shown what there was to prove.
+    pub(super) fn settle_proof(&mut self) {
+        let Some((seen, _)) = self.height else { return };
+        let stands_at = |entry: &&Entry| self.halts_for(entry).is_some_and(|height| seen >= height);
+        let waiting = || self.ledger.entries().filter(|entry| !entry.is_in_window());
+        let next = waiting().find(|entry| self.has_come_to(entry) || stands_at(entry));
+        let height = next.and_then(|entry| entry.plan.trigger.height());
+        // What was seen may have been seen of the release before.
+        let came_further = |entry: &Entry| entry.is_in_window() && entry.facts.height.is_none_or(|was| was < seen);
+        if let Some(height) = height.filter(|_| self.ledger.entries().any(came_further)) {
+            self.finish_proof_at(height);
+        }
+    }
+
     /// A halt that main was told is no failure. If nothing wants it any more, main is launched anew without it.
     pub(super) fn settle_halt(&mut self) {
         let main = UnitName::main();
         let Some(told) = self.ledger.halt_at else { return };
         let came_there = self.at_rest.is_some_and(|Height(height)| height.saturating_add(1) >= told.0);
         let is_wanted = self.ledger.entries().any(|entry| entry.is_in_window() || self.halts_for(entry) == Some(told));
-        let stands_there = self.height.is_some_and(|(height, _)| height >= told);
+        let standing_ms = self.pace.standing_ms();
+        let has_stood = |moved: u64| self.now.monotonic_ms.saturating_sub(moved) >= standing_ms;
+        let stands_there = self.height.is_some_and(|(height, moved)| height >= told && has_stood(moved));
         let Some((rules, unit)) = self.settings.units.get(&main).zip(self.units.get_mut(&main)) else { return };
         if came_there && unit.is_down() {
             unit.excuse(rules);

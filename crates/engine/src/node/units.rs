@@ -26,6 +26,7 @@ impl Node {
             }
             if name.is_main() {
                 self.settle_halt();
+                self.settle_proof();
             }
             if self.may_be_judged(&name, &rules) {
                 self.judge(&name, &rules);

@@ -167,3 +167,27 @@ fn the_command_before_an_upgrade_ends_as_told_or_does_not_exist() {
     }
     assert_eq!(fs::read_to_string(stage.home().join("pre-upgrades")).unwrap(), "v2\nv2\nv2\n");
 }
+
+#[test]
+fn what_halt_height_means_is_a_matter_of_the_sdk() {
+    // Each with the block that it makes last, and how it ends if it ends by itself at a refusal.
+    for (sdk, last, code) in [("v0.47.5-fork-1", 10, 0), ("v0.50.9", 10, 3), ("v0.50.10", 9, 3), ("v0.53.0", 9, 3)] {
+        let mut stage = Stage::new();
+        stage.switch_to(&v1());
+        let told = format!("--comet --halt-height 10 --sdk-version {sdk}");
+        let mut node = stage.start(&format!("{told} --halt-exit 3"));
+        assert_eq!(node.await_end().code(), Some(code), "{sdk}");
+        assert_eq!(stage.assert_ok().last_height, last, "{sdk}");
+        if code != 0 {
+            let mut node = stage.start(&told);
+            node.await_line("halt per configuration height 10 time 0");
+            assert!(node.runs(), "{sdk}: it stands still");
+            node.stop();
+            assert_eq!(stage.assert_ok().last_height, last, "{sdk}");
+        }
+        let said = stage.run(&format!("version --long --home x --sdk-version {sdk}"));
+        assert!(text(&said.stdout).contains(&format!("cosmos_sdk_version: {sdk}")), "{said:?}");
+    }
+    let stage = Stage::new();
+    assert!(!text(&stage.run("version --long").stdout).contains("sdk"));
+}

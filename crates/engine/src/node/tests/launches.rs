@@ -159,6 +159,10 @@ fn a_halt_that_nobody_wants_any_more_ends_by_a_launch_without_it() {
     world.run(50);
     world.give(Input::Height(Height(100)));
     world.run(50);
+    assert_eq!(world.launched.len(), 2, "it may just be on its way");
+    world.now.monotonic_ms += 60_000;
+    world.give(Input::Height(Height(100)));
+    world.run(50);
     assert_eq!((world.launched.len(), last(&world).halt_at, world.node.ledger().halt_at()), (3, None, None));
     world.give(Input::Height(Height(101)));
     world.run(50);
@@ -171,6 +175,52 @@ fn a_halt_that_nobody_wants_any_more_ends_by_a_launch_without_it() {
     world.run(50);
     end(&mut world, WELL, 99);
     assert_eq!((world.launched.len(), last(&world)), (3, Occasion::default()), "it was no failure");
+}
+
+/// `v2`, told to halt for `v3`, is being proven.
+fn being_proven() -> World {
+    let mut world = asked();
+    say_ready(&mut world);
+    plan(&mut world, "v2", at(100));
+    plan(&mut world, "v3", at(130));
+    restart(&mut world);
+    world.at_rest = Some(99);
+    world.end_main(Some(WELL));
+    run_to_proof_of(&mut world, PlanId(1));
+    world.answers.clear();
+    assert_eq!((world.current, last(&world).halt_at), ("v2", Some(Height(130))));
+    world
+}
+
+#[test]
+fn a_release_that_comes_to_its_halt_while_it_is_being_proven_is_proven() {
+    for ends in [true, false] {
+        let mut world = being_proven();
+        if ends {
+            end(&mut world, WELL, 129);
+        } else {
+            world.give(Input::Height(Height(130)));
+            world.run(100);
+        }
+        assert_eq!(world.launched, ["v1", "v1", "v2", "v3"]);
+        let first = world.node.ledger().entry(PlanId(1)).unwrap();
+        assert_eq!(first.phase, Phase::Ended { outcome: Outcome::Committed });
+    }
+    let mut world = being_proven();
+    world.give(Input::Height(Height(129)));
+    world.run(100);
+    assert_eq!(world.launched, ["v1", "v1", "v2"]);
+}
+
+fn run_to_proof_of(world: &mut World, plan: PlanId) {
+    for _ in 0..200 {
+        let phase = world.node.ledger().entry(plan).map(|entry| entry.phase.clone());
+        if matches!(phase, Some(Phase::Forward { step: Step::Prove, attempt: 1, .. })) {
+            return;
+        }
+        world.run(1);
+    }
+    panic!("plan {plan} never came to be proven");
 }
 
 #[test]

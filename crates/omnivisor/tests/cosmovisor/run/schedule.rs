@@ -31,6 +31,7 @@ fn a_batch_is_carried_out_one_by_one_each_at_its_height() {
     add_batch(&node, &[("v3", second), ("v2", first)]);
     node.wait_for_line("fakenode v2 started");
     assert_eq!(node.current(), "upgrades/v2");
+    assert!(!node.path("data/upgrade-info.json").exists(), "the node's own file was written");
     node.wait_for_line("fakenode v3 started");
     assert!(node.stop().success());
     assert_eq!(node.launched(), ["v1", "v2", "v3"]);
@@ -40,7 +41,33 @@ fn a_batch_is_carried_out_one_by_one_each_at_its_height() {
         span.unwrap().parse().unwrap()
     };
     assert!(last_of("v1") + 1 >= first && last_of("v2") + 1 >= second, "early: {spans:?}, due {first} and {second}");
-    assert!(!node.path("data/upgrade-info.json").exists(), "the node's own file was written");
+}
+
+#[test]
+fn a_node_whose_sdk_is_known_is_told_to_make_no_block_of_the_next_release() {
+    for sdk in ["v0.47.13", "v0.53.4"] {
+        // What governance decided on is in the list too, and the node cannot write it down any more.
+        let mut node = Node::halting("v3@60", &["--comet"]);
+        node.install("genesis", &Profile::new("v1").with("sdk_version", sdk));
+        node.install("upgrades/v2", &Profile::new("v2").with("sdk_version", sdk));
+        node.install("upgrades/v3", &Profile::new("v3").with("handles", vec!["v3"]));
+        let list = r#"[{"name":"v2","height":30},{"name":"v3","height":60,"info":"notes"}]"#;
+        fs::write(node.path("data/upgrade-info.json.batch"), list).unwrap();
+        node.start();
+        node.wait_for_height(65);
+        assert!(node.stop().success());
+        assert_eq!(
+            (node.launched(), node.blocks_before_last()),
+            (
+                vec!["v1", "v2", "v3"].into_iter().map(str::to_owned).collect(),
+                vec!["v1@29".to_owned(), "v2@59".to_owned()]
+            ),
+            "{sdk}"
+        );
+        let plan: serde_json::Value =
+            serde_json::from_slice(&fs::read(node.path("data/upgrade-info.json")).unwrap()).unwrap();
+        assert_eq!((&plan["name"], &plan["height"], &plan["info"]), (&"v3".into(), &60.into(), &"notes".into()));
+    }
 }
 
 #[test]
