@@ -90,7 +90,8 @@ mod tests {
         let mut launch = shape.units[&ov_types::UnitName::main()].launch.clone();
         let question =
             Question { program: Template::in_release("tool"), args: vec![Template::literal("history")], timeout_ms };
-        let answer = Answer { question, pointer: "/to".to_owned(), none: Some("no segments".to_owned()) };
+        let none = Some("no segments".to_owned());
+        let answer = Answer { question, pointer: "/to".to_owned(), none, among: None };
         launch.added = vec![AddedArguments {
             when: When::AfterFailure,
             unless_given: "--load".to_owned(),
