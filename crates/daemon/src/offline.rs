@@ -24,6 +24,7 @@ use crate::fetch::{Supply, Tell};
 use crate::run::take_home;
 use crate::scout::Candidate;
 use crate::scout::service::Told;
+use crate::source::ShapeSource;
 use crate::steps::{Standing, Workshop};
 use crate::{event_log, units};
 
@@ -80,19 +81,29 @@ pub(crate) fn history_in(
 /// The doctor's report on a node whose daemon is down.
 pub fn doctor(home: &Path, config: Option<&Path>, release: Option<&ReleaseName>) -> Result<DoctorReport, ConfigError> {
     let shape = ov_chains::load(&RealDisk, home, config)?;
+    Ok(report(shape.clone(), Arc::new(shape), release))
+}
+
+/// The same for a node that somebody else describes.
+pub fn examine(source: Arc<dyn ShapeSource>, release: Option<&ReleaseName>) -> Result<DoctorReport, Problem> {
+    Ok(report(source.shape(&RealDisk, release)?, source, release))
+}
+
+fn report(shape: NodeShape, source: Arc<dyn ShapeSource>, release: Option<&ReleaseName>) -> DoctorReport {
     let records: Vec<Record> =
-        history(home, None, None).unwrap_or_default().into_iter().map(|entry| entry.record).collect();
+        history(&shape.layout.home, None, None).unwrap_or_default().into_iter().map(|entry| entry.record).collect();
     let ledger = Ledger::fold(&records).unwrap_or_default();
     let shop = Workshop {
         recorded_sign_state: ledger.sign_state().map(|(height, round, step)| SignState { height, round, step }),
         stop_ms_max: crate::steps::stop_ms_max(&ledger, &shape),
         height: ledger.last_end().and_then(|end| end.height),
         plans: crate::steps::waiting_plans(&ledger),
+        source,
         ..workshop(shape, Tell::default())
     };
     let plan = shop.plans.iter().find(|plan| release.is_none_or(|release| *release == plan.release));
     let findings = shop.examine(plan, release, Depth::Full);
-    Ok(DoctorReport { worst: ov_types::worst(&findings), findings })
+    DoctorReport { worst: ov_types::worst(&findings), findings }
 }
 
 /// The workshop of a node of which nothing is known but its shape.

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 /// What every command understands.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// The node's home [default: the nearest folder from here upwards with an omnivisor.toml]

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use ov_sys::disk::{Disk, Facts, Kind};
+use ov_sys::durable;
 use ov_types::{Finding, ReleaseName};
 
 use crate::digest::Digest;
@@ -108,12 +109,21 @@ pub fn examine_release(disk: &dyn Disk, layout: &Layout, name: &ReleaseName, hos
             findings.extend(other_release(disk, layout, name, &program));
             findings
         }
+        Ok(State::Unknown) if says_its_launch(disk, layout, name) => {
+            vec![Finding::ok("release.complete", name, "put there by hand: it is taken on as it is")]
+        }
         Ok(state) => {
             let message = format!("it is {}", state.describe());
             vec![Finding::error("release.complete", name, message, "stage the release again")]
         }
         Err(error) => vec![Finding::unknown("release.complete", name, with_causes(&error))],
     }
+}
+
+/// Whether a folder has the file without which no folder is a release of its family.
+fn says_its_launch(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> bool {
+    let file = layout.launch_file.as_ref().map(|file| layout.directory(name).join(file));
+    file.is_some_and(|file| durable::exists(disk, &file).unwrap_or(false))
 }
 
 /// Whether the release to go back to is whole.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ov_chains::vega::{FLAVOURS, Flavour, flavour};
 
-use super::{completion, init, run, version};
+use super::{completion, examine, init, run, version};
 use crate::drop_in::CarryOut::With;
 use crate::drop_in::{Call, Command, Complaint, Flag, Program};
 
@@ -26,6 +26,8 @@ const HOME: &str = "home";
 const FLAVOUR: &str = "flavour";
 pub(super) const WITH_DATA_NODE: &str = "with-data-node";
 pub(super) const OUTPUT: &str = "output";
+pub(super) const RELEASE: &str = "release";
+const DRY_RUN: &str = "dry-run";
 
 /// Understood by every command, so that they may stand before it.
 const EVERYWHERE: [Flag; 1] =
@@ -39,7 +41,7 @@ const OF_FLAVOUR: Flag = Flag {
 };
 
 /// All commands, in the order of help.
-const COMMANDS: [Command; 5] = [
+const COMMANDS: [Command; 6] = [
     Command {
         name: "completion",
         usage: "[bash|zsh|fish]",
@@ -47,6 +49,19 @@ const COMMANDS: [Command; 5] = [
         flags: &[],
         words: 1..=1,
         carry_out: With(completion::completion),
+    },
+    Command {
+        name: "doctor",
+        usage: "[flags]",
+        about: "Tells what is wrong, and what to do about it, without changing anything",
+        flags: &[Flag {
+            long: RELEASE,
+            short: None,
+            value: Some("string"),
+            about: "Tag of a release in the home (default the one that is to run next)",
+        }],
+        words: 0..=0,
+        carry_out: With(examine::doctor),
     },
     Command {
         name: "help",
@@ -72,7 +87,19 @@ const COMMANDS: [Command; 5] = [
         words: 0..=0,
         carry_out: With(init::init),
     },
-    Command { name: "run", usage: "[flags]", about: "Runs visor", flags: &[], words: 0..=0, carry_out: With(run::run) },
+    Command {
+        name: "run",
+        usage: "[flags]",
+        about: "Runs visor",
+        flags: &[Flag {
+            long: DRY_RUN,
+            short: None,
+            value: None,
+            about: "Tells what would be launched, and what is wrong; starts and changes nothing",
+        }],
+        words: 0..=0,
+        carry_out: With(|call| if call.is_on(DRY_RUN) { examine::dry_run(call) } else { run::run(call) }),
+    },
     Command {
         name: "version",
         usage: "[flags]",

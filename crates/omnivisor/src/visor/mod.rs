@@ -5,6 +5,7 @@
 //! know. Exit code 0, or 1 behind `Error: …` on standard error: no other, as scripts expect.
 
 mod completion;
+mod examine;
 mod grammar;
 mod init;
 mod log;

@@ -20,10 +20,20 @@ const NAMES: [&str; 2] = ["vegavisor", "visor"];
 
 /// Who starts the daemon: a home in Visor's layout, and where we are.
 #[derive(Debug)]
-struct DropIn {
+pub(super) struct DropIn {
     home: PathBuf,
     cwd: PathBuf,
     voice: Voice,
+}
+
+impl DropIn {
+    /// The source of this home, for processes that start where we are.
+    pub(super) fn new(home: PathBuf) -> Result<Self, Complaint> {
+        let cwd =
+            std::env::current_dir().map_err(|error| Complaint::new(format!("failed to find where we are: {error}")))?;
+        let voice = Voice::new(Log::named("visor"), home.clone());
+        Ok(Self { home, cwd, voice })
+    }
 }
 
 impl ShapeSource for DropIn {
@@ -46,8 +56,7 @@ impl ShapeSource for DropIn {
 /// `run`.
 pub(super) fn run(call: &Call) -> Result<(), Complaint> {
     let folder = home(call)?;
-    let cwd =
-        std::env::current_dir().map_err(|error| Complaint::new(format!("failed to find where we are: {error}")))?;
+    let source = DropIn::new(folder.clone())?;
     let log = Log::named("visor");
     let home = vega::load(&RealDisk, &folder, &environment)?;
     for warning in &home.warnings {
@@ -58,9 +67,7 @@ pub(super) fn run(call: &Call) -> Result<(), Complaint> {
         // What is missing is told, and counted, when it is launched.
         let _ = ensure_program(&home.layout.current.join(&launch.path));
     }
-    let voice = Voice::new(log.clone(), folder.clone());
     speak(move |text| log.say("WARN", text, &[]));
-    let source = DropIn { home: folder, cwd, voice };
     let options = RunOptions { source: Arc::new(source), program: crate::daemon::own_program() };
     match ov_daemon::run(&options) {
         Ended::Well => Ok(()),
