@@ -6,6 +6,7 @@ mod visor {
     mod examine;
     mod failures;
     mod init;
+    mod launches;
     mod place;
     mod settings;
     mod support;

@@ -192,6 +192,11 @@ impl Node {
         String::from_utf8(self.omnivisor(&["plan", "list", "--json"]).stdout).unwrap()
     }
 
+    /// What became of upgrades, in JSON.
+    pub(super) fn upgrades(&self) -> String {
+        String::from_utf8(self.omnivisor(&["upgrade", "history", "--json"]).stdout).unwrap()
+    }
+
     /// `visor run` on the home.
     pub(super) fn start(&mut self) {
         let command = self.command(&["run", "--home", &self.text("home")]);
