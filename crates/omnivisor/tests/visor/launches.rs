@@ -44,7 +44,7 @@ for_both_flavours! {
         crash(&node);
         wait_until("another launch", || pins(&node).len() == 2);
         let pinned = pins(&node)[1].unwrap();
-        assert!(pinned >= 20 && pinned % 10 == 0, "{pinned}");
+        assert!(pinned >= 20 && pinned.is_multiple_of(10), "{pinned}");
         let asked = node.launches(Role::History).remove(0).arguments.join(" ");
         let home = node.path("vega").display().to_string();
         assert_eq!(
@@ -52,6 +52,25 @@ for_both_flavours! {
             format!("datanode network-history latest-history-segment --output=json --home {home} --output json")
         );
         node.wait_for_height(pinned + 30);
+        node.stop();
+        assert_eq!(node.violations(), Vec::<String>::new());
+    }
+
+    fn a_core_begins_at_a_snapshot_that_it_has_where_the_history_lags(flavour) {
+        let mut node = Node::with_data_node(flavour);
+        node.data_node_words.extend(["--history-blocks", "7", "--history-lag-blocks", "8"].map(str::to_owned));
+        node.install("genesis", &Profile::new("v0.1.0"));
+        node.tell(Role::Core, &json!({ "max_height": 37 }));
+        node.start();
+        node.wait_for_height(37);
+        wait_until("the history", || node.latest_segment() == Some(28));
+        crash(&node);
+        wait_until("another launch", || pins(&node).len() == 2);
+        assert_eq!(pins(&node)[1], Some(20), "28 is no snapshot, and 30 is above it");
+        let home = node.path("vega").display().to_string();
+        let asked = node.launches(Role::Snapshots).remove(0).arguments.join(" ");
+        assert_eq!(asked, format!("tools snapshot --output json --home {home}"));
+        node.wait_for_height(50);
         node.stop();
         assert_eq!(node.violations(), Vec::<String>::new());
     }

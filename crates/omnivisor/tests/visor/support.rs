@@ -245,6 +245,15 @@ impl Node {
         spans.iter().map(|span| format!("{}: {}-{}", span.version, span.from, span.to)).collect()
     }
 
+    /// The last block of the data node's history, asked as an operator does.
+    pub(super) fn latest_segment(&self) -> Option<u64> {
+        let mut command = Command::new(self.home().join("current").join(self.flavour));
+        command.args(["datanode", "network-history", "latest-history-segment", "--output=json", "--home"]);
+        let output = command.arg(self.path("vega")).env_clear().output().unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).ok()?;
+        answer["LatestSegment"]["to_height"].as_u64()
+    }
+
     /// Every launch of one part of the program.
     pub(super) fn launches(&self, role: Role) -> Vec<Launch> {
         let all = vega::launches(&self.witness()).unwrap();
