@@ -261,6 +261,13 @@ impl World {
             }
             EventKind::StepStarted { step: Step::Start, direction: Direction::Forward, .. }
             | EventKind::StepStarted { step: Step::Stop, direction: Direction::Backward, .. } => self.units.forgive(),
+            EventKind::UpgradeStarted { plan, .. } => {
+                let ledger = self.daemon.as_ref().map(|daemon| daemon.core.node().ledger());
+                let entry = ledger.and_then(|ledger| ledger.entry(*plan)).cloned();
+                if let Some(entry) = entry {
+                    self.check_started(&entry)?;
+                }
+            }
             EventKind::StepDone { plan, step: Step::Switch, direction, .. } => {
                 let forward = *direction == Direction::Forward;
                 let ledger = self.daemon.as_ref().map(|daemon| daemon.core.node().ledger());

@@ -1,13 +1,17 @@
 //! The daemon's hands on units and on the rest of the world: launches, stops, looks for plans and for the height.
 
 use ov_daemon::steps::recorded_sign_state;
-use ov_engine::{Input, Order, UnitReport};
-use ov_types::{Height, RunId, StopRule, UnitName};
+use ov_engine::{Input, Order, UnitReport, Wish};
+use ov_types::{FailurePolicy, Height, Origin, RunId, StopRule, Trigger, UnitName};
 
-use crate::process::Deed;
+use crate::home::release;
+use crate::process::{Deed, Foretold};
 use crate::units::Process;
 use crate::world::{Event, Task};
 use crate::{Lawful, Nature, Program, Violation, World};
+
+/// Where the node itself is asked.
+const NODE: &str = "node";
 
 impl World {
     /// Carries out what the daemon has in its hands.
@@ -44,6 +48,41 @@ impl World {
         if consulted { self.give(Input::Consulted) } else { Ok(()) }
     }
 
+    /// Asks the node, if it runs, what it knows of upgrades to come. At the height of one it has forgotten it, and takes
+    /// nothing back.
+    pub(crate) fn ask_node(&mut self) -> Lawful {
+        let Some((height, level)) = self.units.main().map(|main| (main.height, main.program.level)) else {
+            return Ok(());
+        };
+        let Some(daemon) = &self.daemon else { return Ok(()) };
+        let told = self.foretold.clone();
+        let origin = |level: u64| Origin::Service { address: NODE.to_owned(), name: release(level).to_string() };
+        let said = told.as_ref().map(|told| origin(told.gate.level));
+        let named = daemon.core.node().ledger().entries().filter(|entry| !entry.is_over());
+        let named = named.flat_map(|entry| entry.named.keys()).filter(|named| matches!(named, Origin::Service { .. }));
+        let gone: Vec<Origin> = named.filter(|named| Some(*named) != said.as_ref()).cloned().collect();
+        for origin in gone {
+            self.tally.count("plan.foretold.gone");
+            self.give(Input::PlanGone(origin))?;
+        }
+        let Some(Foretold { gate, source }) = told.filter(|told| height < told.gate.height && level < told.gate.level)
+        else {
+            return Ok(());
+        };
+        self.tally.count("plan.foretold");
+        self.give(Input::PlanSeen(Wish {
+            release: release(gate.level),
+            trigger: Trigger::AwaitHalt { height: Height(gate.height) },
+            on_failure: FailurePolicy::Hold,
+            origin: origin(gate.level),
+            source,
+            info: None,
+            sha256: None,
+            keep: true,
+            replaces: None,
+        }))
+    }
+
     fn poll(&mut self, pid: u32) -> Lawful {
         let Some(main) = self.units.main().filter(|main| main.pid == pid) else { return Ok(()) };
         let (run, height) = (main.run, main.height);
@@ -51,7 +90,8 @@ impl World {
         if let Some(daemon) = &mut self.daemon {
             daemon.seen = Some((run, height));
         }
-        self.give(Input::Height(Height(height)))
+        self.give(Input::Height(Height(height)))?;
+        self.ask_node()
     }
 
     /// What a shim, or a unit's task, says.

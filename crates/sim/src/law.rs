@@ -1,12 +1,12 @@
 //! What must hold in every world at every moment, whatever happens to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ov_engine::{Entry, Ledger, Phase};
 use ov_release::{CurrentRelease, State};
 use ov_sys::Disk;
 use ov_types::record::Outcome;
-use ov_types::{AfterUpgrade, Lasting, Occasion, PlanId, Problem, Step, Trigger, UnitName};
+use ov_types::{AfterUpgrade, Height, Lasting, Occasion, PlanId, Problem, Step, Trigger, UnitName};
 use ov_vault::OnDisk;
 
 use crate::{Home, Lawful, Program, Violation, World, home};
@@ -16,6 +16,10 @@ use crate::{Home, Lawful, Program, Violation, World, home};
 pub struct Known {
     /// The highest block that was ever signed.
     pub(crate) signed: u64,
+    /// The upgrades that the node has halted for: the level that it needs, and from which height on.
+    pub(crate) halted: BTreeSet<(u64, u64)>,
+    /// Plans that a person wanted to be carried out at once.
+    pub(crate) applied: BTreeSet<PlanId>,
     ended: BTreeMap<PlanId, Outcome>,
     /// Where upgrades that turned round are going.
     toward: BTreeMap<PlanId, Outcome>,
@@ -188,6 +192,27 @@ impl World {
             })?;
         }
         Ok(())
+    }
+
+    /// When an upgrade begins: one that the node halts for by itself does not begin before it has, unless a person says so.
+    pub(crate) fn check_started(&mut self, entry: &Entry) -> Lawful {
+        let (trigger, level) = (entry.plan.trigger, home::level(&entry.plan.release));
+        if !entry.named.values().any(|named| matches!(named, Trigger::AwaitHalt { .. })) {
+            return Ok(());
+        }
+        let by_a_person = self.known.applied.contains(&entry.plan.id) || entry.facts.superseded.is_some();
+        let has_halted = |height: Height| self.known.halted.contains(&(level, height.0));
+        let may_begin = match trigger {
+            Trigger::Halt { height } => has_halted(height),
+            Trigger::Now | Trigger::Time { .. } => true,
+            Trigger::Height { .. } | Trigger::AwaitHalt { .. } => false,
+        };
+        if matches!(trigger, Trigger::Halt { .. }) {
+            self.tally.count("upgrade.awaited");
+        }
+        law(may_begin || by_a_person, || {
+            format!("upgrade {} begins at {trigger:?}, before the node halts", entry.plan.id)
+        })
     }
 
     /// Main's launches know of an upgrade until its release came up once, and never later.

@@ -10,7 +10,7 @@ use ov_types::{FailurePolicy, Height, Origin, PlanId, Trigger, UnitName};
 
 use crate::home::{self, LEVELS, release};
 use crate::law::helper;
-use crate::process::Gate;
+use crate::process::{Foretold, Gate};
 use crate::{Lawful, World};
 
 impl World {
@@ -45,7 +45,13 @@ impl World {
 
     fn tell(&mut self, name: &str, order: Order) -> Lawful {
         let text = format!("{order:?}");
+        // Noted before it is obeyed: what follows comes with the answer.
+        let applied = if let Order::Apply(id) = order { Some(id) } else { None };
+        let applied = applied.filter(|id| self.known.applied.insert(*id));
         if let Some(answer) = self.order(order)? {
+            if let (Some(id), Err(_)) = (applied, &answer) {
+                self.known.applied.remove(&id);
+            }
             self.note(format!("order {text}: {answer:?}"));
             let how = if answer.is_ok() { "obeyed" } else { "refused" };
             self.tally.count(format!("order.{name}.{how}"));
@@ -124,7 +130,13 @@ impl World {
         if level <= LEVELS {
             let height = self.height() + 1 + self.random.below(6);
             self.note(format!("from height {height} on, the rules of v{level} hold"));
-            self.gates.push(Gate { height, level });
+            let gate = Gate { height, level };
+            self.gates.push(gate);
+            if self.foretold.is_none() && self.random.chance(1, 2) {
+                let source = self.random.chance(2, 3).then(|| self.home.source(level).display().to_string());
+                self.foretold = Some(Foretold { gate, source });
+                return self.ask_node();
+            }
             if self.random.chance(1, 2) {
                 let source = self.random.chance(1, 2).then(|| self.home.source(level).display().to_string());
                 let trigger = Trigger::Height { height: Height(height) };
@@ -149,6 +161,8 @@ impl World {
     fn drop_gates(&mut self) {
         self.note("the network wants no upgrade any more");
         self.gates.retain(|gate| gate.height < self.known.signed);
+        let gates = &self.gates;
+        self.foretold = self.foretold.take().filter(|foretold| gates.contains(&foretold.gate));
         let _ = durable::remove_tree(&self.home.disk, &self.home.data("upgrade-info.json"));
         self.look_for_plans(false);
     }

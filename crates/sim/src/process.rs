@@ -40,6 +40,13 @@ pub(crate) struct Gate {
     pub(crate) level: u64,
 }
 
+/// A gate that the node knows of before it is there, and where its release may be had from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Foretold {
+    pub(crate) gate: Gate,
+    pub(crate) source: Option<String>,
+}
+
 impl World {
     /// A process does something, if it still lives.
     pub(crate) fn act(&mut self, pid: u32, deed: Deed) -> Lawful {
@@ -207,6 +214,7 @@ impl World {
     fn halt(&mut self, pid: u32, gate: Gate) {
         let text = format!("{{\"name\":\"v{}\",\"height\":{}}}", gate.level, gate.height);
         let (home, path) = (self.home.clone(), self.home.data("upgrade-info.json"));
+        self.known.halted.insert((gate.level, gate.height));
         let there = home.disk.read(&path, 1_000).unwrap_or_default();
         if there != text.as_bytes() {
             self.tally.count("node.halted");

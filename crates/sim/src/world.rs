@@ -9,7 +9,7 @@ use ov_types::{Moment, RunId, StopRule, UnitName};
 
 use crate::daemon::{Daemon, Job, Proof};
 use crate::law::Known;
-use crate::process::{Deed, Gate};
+use crate::process::{Deed, Foretold, Gate};
 use crate::schedule::Schedule;
 use crate::units::Units;
 use crate::{Home, Lawful, Tally, Violation};
@@ -64,6 +64,8 @@ pub struct World {
     pub(crate) generation: u64,
     pub(crate) boots: u64,
     pub(crate) gates: Vec<Gate>,
+    /// The one of them that the node itself tells of, as long as it runs and has not come there.
+    pub(crate) foretold: Option<Foretold>,
     pub(crate) known: Known,
     /// A fault that waits for an operation of the disk.
     pub(crate) armed: Option<(u64, Fault)>,
@@ -96,6 +98,7 @@ impl World {
             generation: 0,
             boots: 1,
             gates: Vec::new(),
+            foretold: None,
             known: Known::default(),
             armed: None,
             segment_bytes_max,
