@@ -16,4 +16,5 @@ mod upgrade {
     mod superseding;
     mod support;
     mod triggers;
+    mod trusting;
 }

@@ -3,10 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fakenode::Profile;
-use ov_testkit::wait_until;
+use ov_testkit::{TestNode, wait_until};
 use ov_types::api::{PlanPhase, UnitOrder};
 use ov_types::record::Outcome;
-use ov_types::{FailurePolicy, Height, Trigger, UnitName};
+use ov_types::{EventKind, FailurePolicy, Height, PlanId, Trigger, UnitName};
 
 use super::support::{events, executed, finish, makers, never, plan_status, running, wait_for_armed};
 
@@ -35,6 +35,40 @@ fn at_a_time() {
         _ => None,
     });
     assert!(triggered.unwrap() >= wall_ms, "not before its time");
+    finish(node);
+}
+
+/// Which plans were told to be near, and how near.
+fn told_near(node: &TestNode) -> Vec<(PlanId, u64)> {
+    let near = |kind| match kind {
+        EventKind::UpgradeNear { plan, eta_ms, .. } => Some((plan.id, eta_ms)),
+        _ => None,
+    };
+    events(node).into_iter().filter_map(near).collect()
+}
+
+#[test]
+fn it_is_told_once_that_a_trigger_comes_near_whoever_looks_after_the_node() {
+    let (hour_ms, minute_ms) = (3_600_000, 60_000);
+    let mut node = running(&[], "[upgrade]\nnear = [\"2h\", \"1h\", \"10m\"]\n");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let wall_ms = i64::try_from(now.as_millis()).unwrap() + hour_ms + 700;
+    // The first bound is passed already, the second in a moment.
+    let by_time = node.plan(&Profile::new("v2"), Trigger::Time { wall_ms }, FailurePolicy::Rollback);
+    wait_until("both to be told", || told_near(&node).len() == 2);
+    let told = told_near(&node);
+    assert!(told.iter().all(|(plan, _)| *plan == by_time) && told[1].1 <= hour_ms.unsigned_abs(), "{told:?}");
+    // By a height, as fast as the blocks come: of all bounds that are passed only the nearest is told.
+    let height = Height(node.height().unwrap() + 1_000);
+    let by_height = node.plan(&Profile::new("v3"), Trigger::Height { height }, FailurePolicy::Rollback);
+    wait_until("the height to be told", || told_near(&node).len() == 3);
+    let told = told_near(&node);
+    assert!(told[2].0 == by_height && told[2].1 <= 10 * minute_ms, "{told:?}");
+    node.kill_daemon();
+    node.start();
+    let before = node.height().unwrap();
+    wait_until("the pace to be known again", || node.status().height.is_some_and(|height| height.0 >= before + 40));
+    assert_eq!(told_near(&node), told, "nothing is told twice");
     finish(node);
 }
 
