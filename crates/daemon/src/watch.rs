@@ -286,20 +286,18 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    /// By a clock that goes on only where everybody waits for it: how busy the machine is does not count.
+    #[tokio::test(start_paused = true)]
     async fn a_change_is_told_soon() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("upgrade-info.json");
         let mut watch = watch(&[&file]);
-        let mut soonest = LONG;
-        // Of many, since the machine may be busy with something else.
         for number in 0..20 {
-            let began = std::time::Instant::now();
+            let began = tokio::time::Instant::now();
             fs::write(&file, number.to_string()).unwrap();
             assert_eq!(next(&mut watch).await, file);
-            soonest = soonest.min(began.elapsed());
+            assert!(began.elapsed() <= Duration::from_millis(10), "told after {:?}", began.elapsed());
         }
-        assert!(soonest < Duration::from_millis(50), "{soonest:?}");
     }
 
     #[tokio::test]
