@@ -19,12 +19,15 @@ mod supervise;
 mod switch;
 mod volume;
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::Verdict;
+use quiet::Patience;
 
 /// What to compare.
 #[derive(Debug, Subcommand)]
@@ -41,6 +44,16 @@ pub(crate) struct Supervise {
     /// Measure these only, print them, and write no document.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
+    #[command(flatten)]
+    conditions: Conditions,
+    /// Install what is missing with `apt-get` (Debian, as root).
+    #[arg(long)]
+    install: bool,
+}
+
+/// Where, with what and how patiently to measure.
+#[derive(Debug, Args)]
+pub(crate) struct Conditions {
     /// How often a disturbed measurement is repeated at most.
     #[arg(long, default_value_t = 3)]
     attempts: u32,
@@ -50,12 +63,22 @@ pub(crate) struct Supervise {
     /// Where to work; on the disk to be measured. A new folder in it is used and removed.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     folder: PathBuf,
-    /// Install what is missing with `apt-get` (Debian, as root).
-    #[arg(long)]
-    install: bool,
     /// Measure this program instead of building one.
     #[arg(long)]
     program: Option<PathBuf>,
+}
+
+impl Conditions {
+    fn patience(&self) -> Patience {
+        Patience { attempts: self.attempts, wait: Duration::from_secs(self.wait) }
+    }
+
+    /// A new folder to work in.
+    fn make_folder(&self) -> Result<PathBuf> {
+        let folder = self.folder.join(format!("omnivisor-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder).context("make a folder to work in")?;
+        Ok(folder)
+    }
 }
 
 /// A part of the comparison.

@@ -6,11 +6,11 @@ mod upgrades;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
+use super::Conditions;
 use super::document::Document;
 use super::facts;
 use super::quiet::{self, Patience, Quiet};
@@ -37,18 +37,8 @@ pub(crate) struct Cosmos {
     /// How large the data of the nodes is.
     #[arg(long, value_delimiter = ',', default_values_t = [0, 2, 10])]
     gib: Vec<u64>,
-    /// How often a disturbed measurement is repeated at most.
-    #[arg(long, default_value_t = 2)]
-    attempts: u32,
-    /// How many seconds to wait for a quiet moment before each.
-    #[arg(long, default_value_t = 20)]
-    wait: u64,
-    /// Where to work; on the disk to be measured. A new folder in it is used and removed.
-    #[arg(long, default_value_os_t = std::env::temp_dir())]
-    folder: PathBuf,
-    /// Measure this program instead of building one.
-    #[arg(long)]
-    program: Option<PathBuf>,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
 /// A part of the comparison.
@@ -74,17 +64,15 @@ pub(super) fn run(root: &Path, options: &Cosmos) -> Result<Verdict> {
             return Ok(Verdict::NotRun);
         }
     };
-    let ours = match &options.program {
+    let ours = match &options.conditions.program {
         Some(program) => fs::canonicalize(program).context("find our program")?,
         None => parts::ours(root, true)?,
     };
-    let folder = options.folder.join(format!("omnivisor-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).context("make a folder to work in")?;
+    let (folder, patience) = (options.conditions.make_folder()?, options.conditions.patience());
     let mut facts = facts::of_machine(&folder);
     facts.push((THEIRS.to_owned(), original.version.to_owned()));
     let subjects = [(OURS, ours.clone()), (THEIRS, original.program)];
     let subjects = subjects.map(|(name, supervisor)| Subject { name, supervisor, node: ours.clone() });
-    let patience = Patience { attempts: options.attempts, wait: Duration::from_secs(options.wait) };
     let bench = Bench { subjects, folder: folder.clone(), patience };
     let wants = |part| options.only.is_empty() || options.only.contains(&part);
     let mut rows = Vec::new();

@@ -42,9 +42,7 @@ struct Bench {
 pub(super) fn run(root: &Path, options: &Supervise) -> Result<bool> {
     look_for_peers(options.install)?;
     let programs = programs(root, options)?;
-    let folder = options.folder.join(format!("omnivisor-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).context("make a folder to work in")?;
-    let patience = Patience { attempts: options.attempts, wait: Duration::from_secs(options.wait) };
+    let (folder, patience) = (options.conditions.make_folder()?, options.conditions.patience());
     let mut bench = Bench { programs, folder: folder.clone(), patience, measured: 0 };
     let wants = |part| options.only.is_empty() || options.only.contains(&part);
     let mut facts = facts::of_machine(&folder);
@@ -87,7 +85,7 @@ fn programs(root: &Path, options: &Supervise) -> Result<Programs> {
     let metadata = cargo_metadata::MetadataCommand::new().current_dir(root).no_deps().exec().context("ask cargo")?;
     let built = metadata.target_directory.join("release");
     let mut packages = vec!["xtask"];
-    if options.program.is_none() {
+    if options.conditions.program.is_none() {
         packages.push("omnivisor");
     }
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -96,7 +94,7 @@ fn programs(root: &Path, options: &Supervise) -> Result<Programs> {
         build.args(["-p", package]);
     }
     ensure!(build.status().context("start cargo")?.success(), "build what is to be measured");
-    let omnivisor = options.program.clone().unwrap_or_else(|| built.join("omnivisor").into());
+    let omnivisor = options.conditions.program.clone().unwrap_or_else(|| built.join("omnivisor").into());
     Ok(Programs {
         omnivisor: fs::canonicalize(omnivisor).context("find omnivisor")?,
         child: built.join("xtask").into(),
