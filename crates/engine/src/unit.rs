@@ -468,9 +468,9 @@ impl Unit {
     }
 
     /// Forgets failures: a person, or a new release, gives it a fresh chance.
-    pub(crate) fn give_fresh_chance(&mut self) {
-        self.failures = Failures::default();
-        (self.failed, self.unnoted) = (None, None);
+    pub(crate) fn give_fresh_chance(&mut self, rules: &UnitRules) {
+        self.excuse(rules);
+        (self.failures, self.unnoted) = (Failures::default(), None);
         (self.has_failed, self.rested, self.given_up) = (false, false, None);
         match &mut self.doing {
             Doing::BackOff { .. } => self.doing = Doing::Down,

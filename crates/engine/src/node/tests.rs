@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use crate::unit::tests::rules;
 use crate::{Found, Order, StepCall, StepReport, UnitReport};
 
+mod dangers;
 mod delays;
 mod ends;
 mod grace;

@@ -20,8 +20,8 @@ impl Node {
                 let message = "it was not ready in time and is launched again".to_owned();
                 self.tell(EventKind::UnitHealth { unit: name.clone(), healthy: false, message });
             }
-            // Whether it failed, or halted for an upgrade, the scouts tell.
-            if self.consulting && self.is_of_main(&name) {
+            // Whether it failed, or halted for an upgrade, the scouts tell. A stop waits for nobody to tell.
+            if self.consulting && !self.shutting_down && self.is_of_main(&name) {
                 continue;
             }
             if name.is_main() {
@@ -76,13 +76,19 @@ impl Node {
     pub(crate) fn forgive(&mut self, name: &UnitName) {
         let partners: Vec<UnitName> = self.partners(name).map(|(other, ..)| other.clone()).collect();
         for unit in partners.into_iter().chain([name.clone()]) {
-            if let Some(known) = self.units.get_mut(&unit) {
-                known.give_fresh_chance();
-            }
+            self.give_fresh_chance(&unit);
             if let Some(Failing { run, .. }) = self.ledger.unit(&unit).failing {
                 let at = self.now;
                 self.record(Record::UnitFailed { at, unit, run, in_a_row: 0, recent_ms: Vec::new() });
             }
+        }
+    }
+
+    /// What a unit did counts no longer, except for an end after which a person has to look, and nobody did yet.
+    pub(super) fn give_fresh_chance(&mut self, name: &UnitName) {
+        let rules = self.rules_of(name);
+        if let Some((unit, rules)) = self.units.get_mut(name).zip(rules) {
+            unit.give_fresh_chance(&rules);
         }
     }
 

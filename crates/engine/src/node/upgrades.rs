@@ -188,9 +188,7 @@ impl Node {
     pub(super) fn give_units_fresh_chance(&mut self) {
         let names: Vec<UnitName> = self.units.keys().cloned().collect();
         for unit in names {
-            if let Some(known) = self.units.get_mut(&unit) {
-                known.give_fresh_chance();
-            }
+            self.give_fresh_chance(&unit);
             if self.ledger.unit(&unit).parked.is_some_and(|reason| !reason.waits_for_person()) {
                 self.record(Record::UnitReleased { at: self.now, unit });
             }
