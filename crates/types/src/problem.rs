@@ -36,6 +36,9 @@ pub struct Problem {
     pub hint: String,
     /// Whether trying again can help.
     pub lasting: Lasting,
+    /// How long it lasts at least, in milliseconds, where somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts_ms: Option<u64>,
 }
 
 impl Problem {
@@ -48,6 +51,7 @@ impl Problem {
             state: String::new(),
             hint: String::new(),
             lasting: Lasting::Transient,
+            lasts_ms: None,
         }
     }
 

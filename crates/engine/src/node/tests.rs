@@ -87,6 +87,8 @@ struct World {
     at_rest: Option<u64>,
     /// Steps that fail, how often, and whether for good.
     failing: Vec<(Step, Direction, u32)>,
+    /// How long such a failure lasts at least.
+    lasts_ms: Option<u64>,
     /// Main of the new release ends this often right after its launch.
     crashes_of_new: u32,
     told: Vec<EventKind>,
@@ -116,6 +118,7 @@ impl World {
             answers: VecDeque::new(),
             at_rest: None,
             failing: Vec::new(),
+            lasts_ms: None,
             crashes_of_new: 0,
             told: Vec::new(),
             dies_after: None,
@@ -199,7 +202,7 @@ impl World {
         let planned = self.failing.iter_mut().find(|(s, d, left)| s == step && d == direction && *left > 0);
         let result = if let Some((_, _, left)) = planned {
             *left -= 1;
-            Err(Problem::transient("OV-TEST-001", "take the step"))
+            Err(Problem { lasts_ms: self.lasts_ms, ..Problem::transient("OV-TEST-001", "take the step") })
         } else {
             if *step == Step::Switch || *step == Step::Keep || *step == Step::Migrate {
                 assert!(self.main.is_none(), "{step} while main runs");

@@ -12,6 +12,9 @@ use crate::{Effect, StepCall, StepReport};
 /// How many releases are brought at the same time.
 const STAGED_AT_ONCE_MAX: usize = 4;
 
+/// What is said to last longer is tried again after this time all the same.
+const LASTS_MS_MAX: u64 = 2 * 3_600_000;
+
 /// How a person leaves an upgrade that can neither go on nor back.
 pub(crate) const WAY_OUT: &str =
     "to leave it with another release: `omnivisor plan add --now --release <name> --from <file>` takes its place";
@@ -294,7 +297,9 @@ impl Node {
         let decided = verdict(entry.policy(), step, direction, attempt, problem.lasting, &rules);
         let problem = with_way_out(problem, &entry, step, decided);
         let retry_in_ms = match decided {
-            Verdict::Retry { wait_ms } | Verdict::Hold { wait_ms } => Some(wait_ms),
+            Verdict::Retry { wait_ms } | Verdict::Hold { wait_ms } => {
+                Some(wait_ms.max(problem.lasts_ms.unwrap_or(0).min(LASTS_MS_MAX)))
+            }
             Verdict::TurnBack | Verdict::NeedsOperator => None,
         };
         let active = self.active.entry(plan).or_default();

@@ -112,3 +112,22 @@ fn a_release_that_failed_its_proof_is_not_launched_again_on_the_way_back() {
     assert_eq!((world.outcome(), world.current), (Some(Outcome::RolledBack), "v1"));
     assert_eq!(world.last_run.0, before.0 + 1, "only the old release is launched");
 }
+
+#[test]
+fn what_is_known_to_last_is_not_tried_before_and_never_waited_for_too_long() {
+    const HOUR_MS: u64 = 3_600_000;
+    for (lasts_ms, pause_ms) in
+        [(None, 200), (Some(100), 200), (Some(HOUR_MS), HOUR_MS), (Some(HOUR_MS * 9), HOUR_MS * 2)]
+    {
+        let mut world = World::new();
+        world.failing.push((Step::Stage, Direction::Forward, 1));
+        world.lasts_ms = lasts_ms;
+        world.order(Order::Add(wish("v2", Trigger::Now, FailurePolicy::Rollback))).unwrap();
+        world.run(3);
+        let told = world.told.iter().find_map(|kind| match kind {
+            EventKind::StepFailed { retry_in_ms, .. } => *retry_in_ms,
+            _ => None,
+        });
+        assert_eq!(told, Some(pause_ms), "{lasts_ms:?}");
+    }
+}
