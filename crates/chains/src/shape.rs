@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use ov_release::fetch::{Limits, Patience, Policy, Silence};
 use ov_types::{EngineSettings, FailurePolicy, KeepMethod, ReleaseName, UnitName};
 
 use crate::added::AddedArguments;
@@ -17,6 +16,10 @@ use crate::plans::PlanRules;
 use crate::reload::Written;
 use crate::secret::{Secret, shown_address};
 use crate::template::Template;
+
+mod fetch;
+
+pub use fetch::{Addition, AdditionText, CatalogShape, FetchShape};
 
 /// One node.
 #[derive(Debug, Clone, PartialEq)]
@@ -633,32 +636,6 @@ impl JsonRpcCall {
     /// Whom it asks, as it may be shown.
     pub fn shown(&self) -> String {
         self.socket.display().to_string()
-    }
-}
-
-/// How releases are fetched from where plans and people say they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FetchShape {
-    /// Whether what plans say of where their release is, is followed. Without it only what people name is fetched.
-    pub by_plan: bool,
-    /// What is believed.
-    pub policy: Policy,
-    /// Folders of somebody who keeps copies, asked in this order when the address itself does not serve.
-    pub mirrors: Vec<String>,
-    /// What is accepted.
-    pub limits: Limits,
-    /// How long is tried.
-    pub patience: Patience,
-    /// How long a server may be silent.
-    pub silence: Silence,
-}
-
-impl Default for FetchShape {
-    fn default() -> Self {
-        // Few tries in a row: whoever waits is told why, and goes on with what came.
-        let patience = Patience { tries: 4, ..Patience::default() };
-        let (policy, limits, silence) = (Policy::default(), Limits::default(), Silence::default());
-        Self { by_plan: false, policy, mirrors: Vec::new(), limits, patience, silence }
     }
 }
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use ov_chains::plans::PlanRules;
 use ov_chains::shape::{Comparison, FetchShape, Health, HeightProbe, LogShape, NodeShape, Output, Probe, Scout, Stdin};
 use ov_chains::{Secret, init_template};
+use ov_release::fetch::Catalog;
 use ov_types::{
-    BackOff, CrashLoop, FailurePolicy, GroupName, KeepMethod, RestartPolicy, StartAfter, StartWhen, UnitName,
-    WhenLooping, WhenUnhealthy,
+    BackOff, CrashLoop, FailurePolicy, GroupName, KeepMethod, ReleaseName, RestartPolicy, StartAfter, StartWhen,
+    UnitName, WhenLooping, WhenUnhealthy,
 };
 
 fn node(text: &str) -> NodeShape {
@@ -178,4 +179,27 @@ fn what_is_believed_and_accepted_when_something_is_fetched() {
     assert_eq!(fetch.mirrors, ["https://m.example/"]);
     assert_eq!((fetch.limits.download_bytes_max, fetch.limits.unpacked_bytes_max), (1 << 30, 2 << 30));
     assert_eq!((fetch.patience.tries, fetch.patience.total.ms(), fetch.silence.stall.ms()), (2, 3_600_000, 5_000));
+}
+
+#[test]
+fn where_releases_are_found_by_their_names() {
+    const MAIN: &str = "[unit.main]\nprogram = \"x\"\n[fetch.github]\nowner = \"me\"\nrepository = \"node\"\n";
+    let catalog = |keys: &str| node(&format!("{MAIN}{keys}")).fetch.catalog.unwrap();
+    let found = catalog("asset = \"node-{os}-{arch}-{version}\"\n");
+    let Catalog::GitHub(github) = &found.place;
+    let release = ReleaseName::new("v2").unwrap();
+    let platform = ov_release::fetch::own_platform().replace('/', "-");
+    assert_eq!((github.api.as_str(), github.owner.as_str()), ("https://api.github.com", "me"));
+    assert_eq!((github.tag.of(&release), github.asset.of(&release)), ("v2".to_owned(), format!("node-{platform}-2")));
+    assert_eq!((found.token, found.inside), (Some(Secret::Variable("GITHUB_TOKEN".to_owned())), None));
+    let found = catalog(
+        "asset = \"node.zip\"\ntag = \"node/{release}\"\nprogram = \"node/bin/x\"\ntoken-file = \"token\"\napi = \
+         \"https://git.example/api/v3\"\n",
+    );
+    let Catalog::GitHub(github) = &found.place;
+    assert_eq!((github.tag.of(&release).as_str(), github.api.as_str()), ("node/v2", "https://git.example/api/v3"));
+    assert_eq!(
+        (found.token, found.inside),
+        (Some(Secret::File("/home/node/token".into())), Some("node/bin/x".to_owned()))
+    );
 }

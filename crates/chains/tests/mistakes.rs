@@ -343,8 +343,21 @@ fn keys_of_those_who_sign() {
             "[fetch]\ndownload-max = 1",
             "4: fetch.download-max: this is a whole number, but a text in quotes is expected here",
         ),
+        (
+            "[fetch.github]\nowner = \"me\"\nrepository = \"node\"\nasset = \"x\"\nprogram = \"../x\"",
+            "7: fetch.github.program: this is no path in an archive: it may not begin with `/`, nor lead upwards",
+        ),
         ("[fetch]\ntries = 0", "4: fetch.tries: this number is out of range: it must be from 1 to 100"),
     ]);
+    let github = "[fetch.github]\nowner = \"me\"\nasset = \"{vresion}\"\n";
+    assert_eq!(
+        said(&format!("{MAIN}{github}")),
+        [
+            "3: fetch.github.repository: this is missing: say which, such as `\"gaia\"`",
+            "5: fetch.github.asset: unknown placeholder `{vresion}`; here `{release}`, `{version}`, `{os}` and `{arch}` can be \
+             used",
+        ]
+    );
     let armoured = "[fetch]\nsigners = [\"-----BEGIN PGP PUBLIC KEY BLOCK-----\"]";
     assert!(said(&format!("{MAIN}{armoured}"))[0].starts_with("4: fetch.signers[0]: cannot read the key "));
 }

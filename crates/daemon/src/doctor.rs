@@ -1,11 +1,13 @@
 //! Looks at everything that could keep a node from running or an upgrade from succeeding, before it does.
 //!
 //! The checks are a table: each has a stable name, says whether it is cheap enough for the moment of the trigger, and
-//! looks at one thing. Reads only, but for one tiny clone and an empty home, both removed at once; asks nobody outside this machine;
+//! looks at one thing. Reads only, but for one tiny clone and an empty home, both removed at once; asks nobody outside this machine,
+//! but the nodes and the catalog that the configuration names;
 //! every look is bounded. A check that cannot be made says so and forbids nothing; one that has nothing to look at
 //! says nothing. What is inside a release is examined by its own crate, under the names in [`RELEASE_IDS`].
 
 mod binary;
+mod catalog;
 mod config;
 mod data;
 mod host;
@@ -24,6 +26,7 @@ use ov_sys::{Clock, Disk};
 use ov_types::{FailurePolicy, Finding, Height, Plan, ReleaseName, Severity, UnitName};
 use ov_vault::SignState;
 
+use crate::fetch::Supply;
 use crate::source::ShapeSource;
 
 /// How closely to look.
@@ -62,6 +65,8 @@ pub struct DoctorInput<'a> {
     pub recorded_sign_state: Option<SignState>,
     /// How long the slowest unit may take to stop.
     pub stop_ms_max: u64,
+    /// What releases are fetched with.
+    pub supply: &'a Supply,
     /// The processes that are ours: the daemon, its shims and what they run. Their children are ours as well.
     pub own: &'a [u32],
 }
@@ -121,7 +126,7 @@ const fn quick(id: &'static str, look: fn(&DoctorInput<'_>) -> Vec<Verdict>) -> 
     Check { id, quick: true, look }
 }
 
-const CHECKS: [Check; 39] = [
+const CHECKS: [Check; 40] = [
     full("host.arch", host::arch),
     full("host.kernel", host::kernel),
     full("host.cgroup", host::cgroup),
@@ -158,6 +163,7 @@ const CHECKS: [Check; 39] = [
     full("config.users", config::users),
     quick("config.programs", config::programs),
     full("config.ports", processes::ports),
+    full("fetch.catalog", catalog::reached),
     full("binary.version", binary::version),
     full("binary.handler", binary::handler),
     full("binary.peers", peers::version),

@@ -7,13 +7,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ov_chains::shape::FetchShape;
+use ov_chains::shape::{CatalogShape, FetchShape};
+use ov_chains::{Secret, SecretError};
 use ov_release::fetch::{
-    Address, CatalogError, Checksum, Credentials, DownloadError, Fetch, FetchError, FetchRequest, HttpTransport,
+    Address, CatalogError, Checksum, Credentials, DownloadError, Fetch, FetchError, FetchRequest, Found, HttpTransport,
     InvalidAddress, InvalidPlanInfo, Phase, PlanInfo, Progress, Transport, World, own_platform, read_plan_info,
 };
 use ov_release::{Digest, Staged, State};
-use ov_sys::Random;
+use ov_sys::{Disk, Random};
 use ov_types::api::NewPlan;
 use ov_types::{ByteSize, EventKind, Problem, ReleaseName, Work};
 
@@ -70,10 +71,28 @@ impl fmt::Debug for Tell {
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) name: &'a ReleaseName,
-    pub(crate) address: Address,
+    pub(crate) from: Whence,
     pub(crate) sha256: Option<Digest>,
     /// Where it came from, in words that go into the provenance.
     pub(crate) origin: Option<String>,
+}
+
+/// Where a release is.
+#[derive(Debug)]
+pub(crate) enum Whence {
+    /// Where somebody said.
+    Address(Address),
+    /// Where it was found by its name.
+    Catalog(Box<Found>),
+}
+
+impl Whence {
+    fn address(&self) -> &Address {
+        match self {
+            Whence::Address(address) => address,
+            Whence::Catalog(found) => &found.address,
+        }
+    }
 }
 
 /// Whether what a person gave as a source is an address, and not a path of this machine.
@@ -109,7 +128,7 @@ pub(crate) fn check_source(rules: &FetchShape, name: &ReleaseName, plan: &NewPla
 
 /// What came of staging a release, as a sentence.
 pub fn told(staged: &Staged) -> String {
-    let Staged { provenance, changed } = staged;
+    let Staged { provenance, changed, .. } = staged;
     let how = if *changed { "is staged" } else { "was staged already" };
     let size = ByteSize(provenance.size).rounded();
     let from = provenance.fetched.as_ref().map_or_else(String::new, |fetched| {
@@ -126,9 +145,49 @@ pub fn told(staged: &Staged) -> String {
 pub(crate) fn source_in(shop: &Workshop, name: &ReleaseName, info: &str) -> Result<String, Problem> {
     let rules = &shop.shape.fetch;
     let mut unheard = |_: Progress| {};
-    let read = read_plan_info(world(shop, &mut unheard), info, rules.policy.must_have_checksum, rules.patience);
+    let world = world(shop, &shop.supply.credentials, &mut unheard);
+    let read = read_plan_info(world, info, rules.policy.must_have_checksum, rules.patience);
     let source = read.and_then(|info: PlanInfo| Ok(info.text_for(&own_platform())?.to_owned()));
     source.map_err(|error| of_fetch(name, &format!("fetch release {name}"), &error))
+}
+
+/// Looks for a release by its name, where there is a place to look.
+pub(crate) fn find(shop: &Workshop, name: &ReleaseName) -> Result<Option<Found>, Problem> {
+    let Some(catalog) = &shop.shape.fetch.catalog else { return Ok(None) };
+    let summary = format!("find release {name}");
+    let credentials =
+        of_catalog(&*shop.disk, &shop.supply.credentials, catalog).map_err(|error| no_token(&summary, &error))?;
+    let mut unheard = |_: Progress| {};
+    let found = catalog.place.find(world(shop, &credentials, &mut unheard), name, shop.shape.fetch.patience);
+    found.map(Some).map_err(|error| until_then(shop, &error, of_fetch(name, &summary, &error)))
+}
+
+/// What opens the catalog, beside what opens all else. A variable that is not set opens nothing.
+pub(crate) fn of_catalog(
+    disk: &dyn Disk,
+    others: &Credentials,
+    catalog: &CatalogShape,
+) -> Result<Credentials, SecretError> {
+    let token = match &catalog.token {
+        None => None,
+        Some(secret) => match secret.read(disk, |name| std::env::var(name).ok()) {
+            Ok(token) => Some(token),
+            Err(_) if matches!(secret, Secret::Variable(_)) => None,
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(others.clone().with_github_token(token))
+}
+
+fn no_token(summary: &str, error: &SecretError) -> Problem {
+    Problem::permanent("OV-FET-012", summary).because(error).hint("write the file, or take it out of the configuration")
+}
+
+/// A server that answers no more questions said until when.
+fn until_then(shop: &Workshop, error: &FetchError, problem: Problem) -> Problem {
+    let lasts_ms =
+        error.until_ms().map(|until_ms| until_ms.saturating_sub(shop.clock.now().wall_ms).max(0).unsigned_abs());
+    Problem { lasts_ms, ..problem }
 }
 
 /// Fetches a release and puts it into its place. One at a time; fetching what is there already does nothing.
@@ -140,9 +199,15 @@ pub(crate) fn fetch(shop: &Workshop, wanted: Wanted<'_>) -> Result<Staged, Probl
             .cause("it is being fetched already")
             .hint("wait for that, and look with `omnivisor watch`; what comes is kept"));
     };
-    let failed = |error: FetchError| of_fetch(name, &summary, &error);
+    let failed = |error: FetchError| until_then(shop, &error, of_fetch(name, &summary, &error));
     let layout = shop.layout();
-    let address = wanted.address.to_string();
+    let address = wanted.from.address().to_string();
+    let credentials = match (&wanted.from, &shop.shape.fetch.catalog) {
+        (Whence::Catalog(_), Some(catalog)) => {
+            of_catalog(&*shop.disk, &shop.supply.credentials, catalog).map_err(|error| no_token(&summary, &error))?
+        }
+        _ => Credentials::clone(&shop.supply.credentials),
+    };
     let request = request(shop, wanted)?;
     let of = format!("release {name}");
     let mut progress = |progress: Progress| {
@@ -153,13 +218,14 @@ pub(crate) fn fetch(shop: &Workshop, wanted: Wanted<'_>) -> Result<Staged, Probl
         let Progress { done, total, rate, .. } = progress;
         shop.supply.tell.tell(EventKind::Progress { work, of: of.clone(), done, total, rate });
     };
-    let mut fetch = Fetch::new(world(shop, &mut progress), &layout, &request).map_err(failed)?;
+    let mut fetch = Fetch::new(world(shop, &credentials, &mut progress), &layout, &request).map_err(failed)?;
     let state = ov_release::state(&*shop.disk, &layout, name).map_err(|error| of_release(&summary, &error))?;
     if !matches!(state, State::Complete(_)) {
         shop.supply.tell.tell(EventKind::FetchStarted { release: name.clone(), address });
     }
     let brought = fetch.bring().map_err(failed)?;
     let staged = shop.standing.alone_with_releases(|| fetch.put(brought)).map_err(failed)?;
+    tell_set_aside(&staged);
     if let Some(fetched) = staged.provenance.fetched.as_ref().filter(|_| staged.changed) {
         shop.supply.tell.tell(EventKind::FetchDone {
             release: name.clone(),
@@ -172,24 +238,41 @@ pub(crate) fn fetch(shop: &Workshop, wanted: Wanted<'_>) -> Result<Staged, Probl
     Ok(staged)
 }
 
+/// What people began to put into the place of a release is not lost, and they are told where it is.
+pub(crate) fn tell_set_aside(staged: &Staged) {
+    if let Some(aside) = &staged.set_aside {
+        tracing::warn!(
+            "what lay in the place of release {} was none, and is {} now",
+            staged.provenance.name,
+            aside.display()
+        );
+    }
+}
+
 fn request(shop: &Workshop, wanted: Wanted<'_>) -> Result<FetchRequest, Problem> {
-    let Wanted { name, address, sha256, origin } = wanted;
+    let Wanted { name, from, sha256, origin } = wanted;
     let rules = &shop.shape.fetch;
     let summary = || format!("fetch release {name}");
-    let program = shop.program_in_release().ok_or_else(|| {
+    let catalog = rules.catalog.as_ref().filter(|_| matches!(from, Whence::Catalog(_)));
+    let program = catalog.and_then(|catalog| catalog.program.clone()).or_else(|| shop.program_in_release());
+    let program = program.ok_or_else(|| {
         Problem::permanent("OV-FET-001", summary())
             .cause("main is not launched from a release, so which program would be in one is not known")
             .hint("have `main` launched through `{release}` or `current`")
     })?;
+    let (address, listed) = match from {
+        Whence::Address(address) => (address, None),
+        Whence::Catalog(found) => (found.address, found.checksum),
+    };
     let mirrored = rules.mirrors.iter().map(|base| address.on_mirror(base));
     let mirrored: Result<Vec<Address>, InvalidAddress> = mirrored.collect();
     let mirrored = mirrored.map_err(|error| of_fetch(name, &summary(), &error.into()))?;
     // What comes as it is, is the program: its digest is known before anybody looks into it.
-    let checksum = sha256.filter(|_| address.kind().is_none()).map(Checksum::sha256);
+    let checksum = listed.or_else(|| sha256.filter(|_| address.is_plain_file()).map(Checksum::sha256));
     Ok(FetchRequest {
         name: name.clone(),
         program,
-        inside: None,
+        inside: catalog.and_then(|catalog| catalog.inside.clone()),
         addresses: std::iter::once(address).chain(mirrored).collect(),
         checksum,
         sha256,
@@ -197,16 +280,17 @@ fn request(shop: &Workshop, wanted: Wanted<'_>) -> Result<FetchRequest, Problem>
         limits: rules.limits,
         patience: rules.patience,
         origin,
+        additions: shop.additions(name),
     })
 }
 
-fn world<'a>(shop: &'a Workshop, progress: &'a mut dyn FnMut(Progress)) -> World<'a> {
+fn world<'a>(shop: &'a Workshop, credentials: &'a Credentials, progress: &'a mut dyn FnMut(Progress)) -> World<'a> {
     let now = shop.clock.now();
     World {
         disk: &*shop.disk,
         clock: &*shop.clock,
         transport: &*shop.supply.transport,
-        credentials: &shop.supply.credentials,
+        credentials,
         cancel: &shop.abandoned,
         random: Random::new(shop.shape.engine.seed ^ now.monotonic_ms),
         progress,

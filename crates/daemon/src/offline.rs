@@ -133,7 +133,7 @@ pub fn stage_release(shape: NodeShape, wanted: &NewRelease, tell: Tell) -> Resul
     let _lock = take_home(&RealDisk, &shape)?;
     let shop = workshop(shape, tell);
     let NewRelease { name, source, sha256 } = wanted;
-    let staged = crate::steps::stage(&shop, name, source, sha256.as_deref(), None);
+    let staged = crate::steps::stage(&shop, name, source.as_deref(), sha256.as_deref(), None);
     staged.map_err(|problem| (problem.state("the node was not touched"), ExitCode::Failed))
 }
 
@@ -158,7 +158,7 @@ pub fn ask_plan(question: &PlanQuestion, names: PlanNames, within: Duration) -> 
 pub fn first_release(home: &Path, config: Option<&Path>, name: &ReleaseName, source: &Path) -> Result<(), Problem> {
     let shape = ov_chains::load(&RealDisk, home, config).map_err(|error| error.problem())?;
     let shop = workshop(shape, Tell::default());
-    crate::steps::stage(&shop, name, &source.to_string_lossy(), None, None)?;
+    crate::steps::stage(&shop, name, Some(&source.to_string_lossy()), None, None)?;
     let summary = format!("make {name} the current release");
     let layout = shop.layout();
     let current = ov_release::current(&*shop.disk, &layout);

@@ -122,6 +122,12 @@ impl Workshop {
         Ok(Self { shape: Arc::new(shape), ..self.clone() })
     }
 
+    /// What a release gets when it is staged, if it does not bring it.
+    pub(crate) fn additions(&self, release: &ReleaseName) -> Vec<ov_release::Addition> {
+        let folder = self.release_directory(release);
+        self.shape.fetch.additions.iter().map(|addition| addition.fill(release, &folder)).collect()
+    }
+
     /// Where releases lie.
     pub fn layout(&self) -> ov_release::Layout {
         release_layout(&self.shape)
@@ -142,6 +148,7 @@ impl Workshop {
             height: self.height,
             recorded_sign_state: self.recorded_sign_state,
             stop_ms_max: self.stop_ms_max,
+            supply: &self.supply,
             own: &self.standing.own_processes(),
         })
     }

@@ -4,6 +4,7 @@
 
 mod upgrade {
     mod basics;
+    mod by_name;
     mod fetching;
     mod halt;
     mod history;

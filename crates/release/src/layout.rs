@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use ov_types::ReleaseName;
 
+use crate::error::ReleaseError;
+use crate::tree::Entry;
+
 /// Where the releases of a node lie. The chain adapter decides; nothing is read or made here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -30,6 +33,22 @@ impl Layout {
     /// Our own convention: `<home>/releases/<name>/` and `<home>/current`.
     pub fn of_home(home: &Path) -> Self {
         Self::new(home.join("releases"), home.join("current"))
+    }
+
+    /// What of a release is kept as it is: how it is launched is its operator's to change.
+    pub(crate) fn kept(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        let is_kept = |entry: &Entry| self.launch_file.as_deref() != Some(entry.path());
+        entries.into_iter().filter(is_kept).collect()
+    }
+
+    /// Refuses what does not say how it is launched, where each release has to.
+    pub(crate) fn check_launch_file(&self, name: &ReleaseName, entries: &[Entry]) -> Result<(), ReleaseError> {
+        match &self.launch_file {
+            Some(file) if entries.iter().all(|entry| entry.path() != file) => {
+                Err(ReleaseError::Incomplete { name: name.clone(), state: format!("without {file}") })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The directory of a release.

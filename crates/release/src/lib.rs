@@ -5,6 +5,7 @@
 //! after a crash at any point. This crate owns the releases folder and the `current` link of one node, starts no
 //! process, and knows no clock and no chain. What reaches over the network is in [`fetch`], behind a trait.
 
+mod addition;
 mod crash_point;
 mod digest;
 mod elf;
@@ -22,6 +23,7 @@ mod switch;
 mod tree;
 mod withdraw;
 
+pub use addition::Addition;
 pub use crash_point::CrashPoint;
 pub use digest::{Digest, InvalidDigest};
 pub use elf::{ElfError, ElfFacts, parse as parse_elf};

@@ -10,6 +10,7 @@ use ov_sys::disk::{Disk, Kind};
 use ov_sys::durable;
 use ov_types::ReleaseName;
 
+use crate::addition::{Addition, missing_in_plan};
 use crate::crash_point::CrashPoint;
 use crate::digest::Digest;
 use crate::error::{At, ReleaseError};
@@ -45,6 +46,8 @@ pub struct StageRequest {
     pub sha256: Option<Digest>,
     /// Where it came from, in words that go into the provenance; the source's path when left out.
     pub origin: Option<String>,
+    /// What it gets if it does not bring it.
+    pub additions: Vec<Addition>,
     /// Now, in milliseconds since 1970 in UTC.
     pub now_ms: i64,
 }
@@ -56,12 +59,32 @@ pub struct Staged {
     pub provenance: Provenance,
     /// Whether anything had to be done.
     pub changed: bool,
+    /// Where to what lay in its place was moved, and was no release.
+    pub set_aside: Option<PathBuf>,
+}
+
+impl Staged {
+    /// It was there already.
+    pub(crate) fn before(provenance: Provenance) -> Self {
+        Self { provenance, changed: false, set_aside: None }
+    }
+}
+
+/// What was found in the place of a release that is to be built.
+pub(crate) enum Way {
+    /// The release, complete.
+    Taken(Provenance),
+    /// Nothing, or nothing any more.
+    Free {
+        /// Where to what lay there was moved.
+        set_aside: Option<PathBuf>,
+    },
 }
 
 /// Stages a release. Staging the same contents again does nothing.
 pub fn stage(disk: &dyn Disk, layout: &Layout, request: &StageRequest) -> Result<Staged, ReleaseError> {
     let (program, planned) = plan(disk, request)?;
-    stage_planned(disk, layout, request, program, &planned)
+    stage_planned(disk, layout, request, program, planned)
 }
 
 /// Stages what was planned for a request.
@@ -70,52 +93,93 @@ pub(crate) fn stage_planned(
     layout: &Layout,
     request: &StageRequest,
     program: String,
-    planned: &[Planned],
+    mut planned: Vec<Planned>,
 ) -> Result<Staged, ReleaseError> {
-    if let Some(there) = make_way(disk, layout, &request.name)? {
-        return same_or_occupied(disk, request, planned, there);
-    }
+    planned.extend(missing_in_plan(&request.additions, &planned)?);
+    planned.sort_by(|a, b| a.path.cmp(&b.path));
+    let set_aside = match make_way(disk, layout, &request.name)? {
+        Way::Taken(there) => return same_or_occupied(disk, layout, request, &planned, there),
+        Way::Free { set_aside } => set_aside,
+    };
     let need = planned.iter().map(|plan| match plan.what {
         PlannedKind::File { size, .. } => size,
-        PlannedKind::Directory { .. } | PlannedKind::Link { .. } => 0,
+        PlannedKind::Directory { .. } | PlannedKind::Link { .. } | PlannedKind::Text { .. } => 0,
     });
     let need = need.fold(0, u64::saturating_add);
     let provenance = build(disk, layout, &request.name, need, |staging| {
-        let entries = tree::transfer(disk, planned, Some(staging))?;
+        let entries = tree::transfer(disk, &planned, Some(staging))?;
         check_digest(request, &program, &entries)?;
+        layout.check_launch_file(&request.name, &entries)?;
         let source = match (&request.origin, &request.source) {
             (Some(origin), _) => origin.clone(),
             (None, Source::File(path) | Source::Directory(path)) => path.display().to_string(),
         };
-        Ok::<_, ReleaseError>(Provenance::new(request.name.clone(), program, source, request.now_ms, entries))
+        let (name, entries) = (request.name.clone(), layout.kept(entries));
+        Ok::<_, ReleaseError>(Provenance::new(name, program, source, request.now_ms, entries))
     })?;
-    Ok(Staged { provenance, changed: true })
+    Ok(Staged { provenance, changed: true, set_aside })
 }
 
-/// Sees to it that a release can be built: whatever is in its place and may go is gone. Returns what is complete
-/// there already.
-pub(crate) fn make_way(
-    disk: &dyn Disk,
-    layout: &Layout,
-    name: &ReleaseName,
-) -> Result<Option<Provenance>, ReleaseError> {
+/// Sees to it that a release can be built: whatever is in its place and may go is gone.
+pub(crate) fn make_way(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> Result<Way, ReleaseError> {
+    let mut set_aside = None;
     match settle(disk, layout, name)? {
         State::Complete(there) => {
             // An earlier try may have stopped before its last sync.
             sync_parent(disk, &layout.directory(name))?;
-            return Ok(Some(there));
+            return Ok(Way::Taken(there));
         }
         State::Unknown => {
             let directory = layout.directory(name);
-            if !is_hollow(disk, &directory)? {
-                return Err(ReleaseError::Foreign { name: name.clone(), path: directory });
+            match what_lies_there(disk, layout, &directory)? {
+                Remains::Hollow => durable::remove_tree(disk, &directory).at("remove", &directory)?,
+                Remains::Unfinished => set_aside = Some(move_aside(disk, &directory)?),
+                Remains::Foreign => return Err(ReleaseError::Foreign { name: name.clone(), path: directory }),
             }
-            durable::remove_tree(disk, &directory).at("remove", &directory)?;
         }
         State::Damaged(_) => clear_damaged(disk, layout, name)?,
         State::Missing => {}
     }
-    Ok(None)
+    Ok(Way::Free { set_aside })
+}
+
+/// What lies in the place of a release, and was not put there by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remains {
+    /// Nothing but directories.
+    Hollow,
+    /// No release, since it does not say how it is launched: what somebody began there is kept, elsewhere.
+    Unfinished,
+    /// It may be a release.
+    Foreign,
+}
+
+pub(crate) fn what_lies_there(disk: &dyn Disk, layout: &Layout, directory: &Path) -> Result<Remains, ReleaseError> {
+    if is_hollow(disk, directory)? {
+        return Ok(Remains::Hollow);
+    }
+    let facts = disk.facts(directory).at("look at", directory)?;
+    let Some(file) = layout.launch_file.as_ref().filter(|_| facts.is_some_and(|it| it.kind == Kind::Directory)) else {
+        return Ok(Remains::Foreign);
+    };
+    let file = directory.join(file);
+    let is_there = durable::exists(disk, &file).at("look at", &file)?;
+    Ok(if is_there { Remains::Foreign } else { Remains::Unfinished })
+}
+
+/// Gives a directory another name, and says which.
+fn move_aside(disk: &dyn Disk, directory: &Path) -> Result<PathBuf, ReleaseError> {
+    const NAMES_MAX: u32 = 1_000;
+    for number in 1..=NAMES_MAX {
+        let mut name = directory.as_os_str().to_owned();
+        name.push(if number == 1 { ".unfinished".to_owned() } else { format!(".unfinished-{number}") });
+        let aside = PathBuf::from(name);
+        if !durable::exists(disk, &aside).at("look at", &aside)? {
+            commit(disk, directory, &aside)?;
+            return Ok(aside);
+        }
+    }
+    Err(ReleaseError::Unfit { path: directory.to_owned(), why: "too much unfinished lies beside it" })
 }
 
 /// Whether a directory holds nothing but directories: others leave such behind when what they wanted to put there did
@@ -144,7 +208,7 @@ pub fn adopt(
     match settle(disk, layout, name)? {
         State::Complete(provenance) => {
             sync_parent(disk, &directory)?;
-            return Ok(Staged { provenance, changed: false });
+            return Ok(Staged::before(provenance));
         }
         State::Missing => return Err(ReleaseError::Incomplete { name: name.clone(), state: "missing".to_owned() }),
         State::Unknown if is_hollow(disk, &directory)? => {
@@ -167,10 +231,9 @@ pub fn adopt(
             disk.sync_file(&plan.from).at("sync", &plan.from)?;
         }
     }
-    let mut entries = tree::transfer(disk, &planned, None)?;
+    let entries = tree::transfer(disk, &planned, None)?;
     tree::sync_directories(disk, &directory, &entries)?;
-    // How it is launched is its operator's to change.
-    entries.retain(|entry| layout.launch_file.as_deref() != Some(entry.path()));
+    let entries = layout.kept(entries);
     // Whoever made the directory may also have made those above it, a moment ago.
     let parent = directory.parent().unwrap_or(Path::new("/"));
     durable::make_directories(disk, parent, 0o755).at("sync", parent)?;
@@ -178,7 +241,7 @@ pub fn adopt(
     let provenance = Provenance::new(name.clone(), program.unwrap_or_default().to_owned(), source, now_ms, entries);
     write_pending(disk, layout, &provenance)?;
     commit(disk, &layout.pending(name), &layout.provenance(name))?;
-    Ok(Staged { provenance, changed: true })
+    Ok(Staged { provenance, changed: true, set_aside: None })
 }
 
 /// What the release will hold, and which of it is the program.
@@ -238,7 +301,7 @@ pub(crate) fn make_program_executable(
     let unfit = |why| ReleaseError::Unfit { path: root.join(program), why };
     let plan = planned.iter_mut().find(|plan| plan.path == program);
     match plan.map(|plan| &mut plan.what) {
-        Some(PlannedKind::File { mode, .. }) => {
+        Some(PlannedKind::File { mode, .. } | PlannedKind::Text { mode, .. }) => {
             let before = *mode;
             *mode |= 0o111;
             Ok((before != *mode).then_some(*mode))
@@ -275,16 +338,17 @@ fn finish_earlier_try(disk: &dyn Disk, layout: &Layout, name: &ReleaseName) -> R
 
 fn same_or_occupied(
     disk: &dyn Disk,
+    layout: &Layout,
     request: &StageRequest,
     planned: &[Planned],
     there: Provenance,
 ) -> Result<Staged, ReleaseError> {
-    let entries = tree::transfer(disk, planned, None)?;
+    let entries = layout.kept(tree::transfer(disk, planned, None)?);
     if tree::digest(&entries) != there.tree {
         return Err(ReleaseError::Occupied { name: request.name.clone() });
     }
     check_digest(request, &there.program, &entries)?;
-    Ok(Staged { provenance: there, changed: false })
+    Ok(Staged::before(there))
 }
 
 /// Moves the remains of a release out of the way, unless the node runs from them.

@@ -83,9 +83,21 @@ pub(crate) struct Planned {
 
 #[derive(Debug)]
 pub(crate) enum PlannedKind {
-    Directory { mode: u32 },
-    File { mode: u32, size: u64 },
-    Link { to: String },
+    Directory {
+        mode: u32,
+    },
+    File {
+        mode: u32,
+        size: u64,
+    },
+    /// A file that is nowhere yet.
+    Text {
+        mode: u32,
+        contents: Vec<u8>,
+    },
+    Link {
+        to: String,
+    },
 }
 
 /// Whether a path is relative and cannot lead upwards.
@@ -180,6 +192,14 @@ pub(crate) fn transfer(disk: &dyn Disk, planned: &[Planned], to: Option<&Path>) 
             PlannedKind::File { mode, .. } => {
                 let (size, sha256) = transfer_file(disk, &plan.from, copy.as_deref(), *mode)?;
                 Entry::File { path, mode: *mode, size, sha256 }
+            }
+            PlannedKind::Text { mode, contents } => {
+                if let Some(copy) = &copy {
+                    let mut writer = disk.create(copy, *mode).at("create", copy)?;
+                    writer.write_all(contents).at("write", copy)?;
+                    writer.sync().at("sync", copy)?;
+                }
+                Entry::File { path, mode: *mode, size: contents.len() as u64, sha256: Digest::of(contents) }
             }
         });
     }

@@ -28,6 +28,7 @@ fn request(version: &str) -> StageRequest {
         program: Some("bin/node".to_owned()),
         sha256: None,
         origin: None,
+        additions: Vec::new(),
         now_ms: 1000 + i64::try_from(version.len()).unwrap(),
     }
 }

@@ -223,7 +223,15 @@ fn a_release_is_examined_as_a_whole() {
     let name = ReleaseName::new("v1").unwrap();
     let source = Source::File(std::env::current_exe().unwrap());
     let program = Some("bin/node".to_owned());
-    let request = StageRequest { name: name.clone(), source, program, sha256: None, origin: None, now_ms: 0 };
+    let request = StageRequest {
+        name: name.clone(),
+        source,
+        program,
+        sha256: None,
+        origin: None,
+        additions: Vec::new(),
+        now_ms: 0,
+    };
     stage(&RealDisk, &layout, &request).unwrap();
     switch(&RealDisk, &layout, &name).unwrap();
     let findings = examine_release(&RealDisk, &layout, &name, &Host::this());
@@ -250,7 +258,15 @@ fn a_loader_in_another_release_is_told() {
     for (name, expected) in [("v1", false), ("v2", true)] {
         let name = ReleaseName::new(name).unwrap();
         let source = Source::File("/program".into());
-        let request = StageRequest { name: name.clone(), source, program: None, sha256: None, origin: None, now_ms: 0 };
+        let request = StageRequest {
+            name: name.clone(),
+            source,
+            program: None,
+            sha256: None,
+            origin: None,
+            additions: Vec::new(),
+            now_ms: 0,
+        };
         stage(&disk, &layout, &request).unwrap();
         let findings = examine_release(&disk, &layout, &name, &Host::this());
         assert_eq!(findings.iter().any(|finding| finding.id == "binary.self-contained"), expected, "{name}");

@@ -66,6 +66,7 @@ fn what_is_written_now_is_what_1_1_wrote() {
         limits: Limits::default(),
         patience: Patience::default(),
         origin: None,
+        additions: Vec::new(),
     };
     let clock = SimClock::new(Moment { monotonic_ms: 1, wall_ms: 1_795_155_975_000 });
     let transport = HttpTransport::new(Silence::default());

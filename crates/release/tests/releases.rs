@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ov_release::{
-    CurrentRelease, Digest, Layout, ReleaseError, Source, StageRequest, State, adopt, current, list, prune, stage,
-    state, switch, verify, withdraw,
+    Addition, CurrentRelease, Digest, Layout, ReleaseError, Source, StageRequest, State, adopt, current, list, prune,
+    stage, state, switch, verify, withdraw,
 };
 use ov_sys::disk::Kind;
 use ov_sys::{Disk, SimDisk};
@@ -38,8 +38,65 @@ fn file(version: &str) -> StageRequest {
         program: None,
         sha256: None,
         origin: None,
+        additions: Vec::new(),
         now_ms: 5,
     }
+}
+
+/// Where each release says in a file how it is launched.
+fn launched_by_file() -> Layout {
+    Layout { launch_file: Some("run.toml".to_owned()), ..layout() }
+}
+
+#[test]
+fn a_release_gets_what_it_does_not_bring() {
+    let (disk, layout) = (disk(), launched_by_file());
+    let run = |text: &str| Addition { path: "run.toml".to_owned(), contents: text.into(), mode: 0o600 };
+    let lib = Addition { path: "lib/x/a".to_owned(), contents: b"a".to_vec(), mode: 0o644 };
+    let wanted = |text: &str| StageRequest { additions: vec![run(text), lib.clone()], ..file("v1") };
+    let staged = stage(&disk, &layout, &wanted("ours")).unwrap();
+    let read = |path: &str| disk.read(&Path::new("/home/releases/v1").join(path), 100).unwrap();
+    assert_eq!(
+        (read("run.toml"), read("lib/x/a"), read("bin/node")),
+        (b"ours".to_vec(), b"a".to_vec(), PROGRAM.to_vec())
+    );
+    let mode = |path: &str| disk.facts(&Path::new("/home/releases/v1").join(path)).unwrap().unwrap().mode;
+    assert_eq!((mode("run.toml"), mode("lib/x/a")), (0o600, 0o644));
+    let paths: Vec<&str> = staged.provenance.entries.iter().map(ov_release::Entry::path).collect();
+    assert_eq!(paths, ["bin", "bin/node", "lib", "lib/x", "lib/x/a"], "how it is launched may be changed");
+    assert!(matches!(verify(&disk, &layout, &name("v1")).unwrap(), State::Complete(_)));
+    assert!(!stage(&disk, &layout, &wanted("another")).unwrap().changed, "what people changed there stays");
+
+    disk.plant(Path::new("/source/run.toml"), b"theirs", 0o644).unwrap();
+    let brought = StageRequest { additions: vec![run("ours")], ..directory("v2", "node") };
+    stage(&disk, &layout, &brought).unwrap();
+    assert_eq!(disk.read(Path::new("/home/releases/v2/run.toml"), 100).unwrap(), b"theirs");
+
+    let error = stage(&disk, &layout, &file("v3")).unwrap_err();
+    assert_eq!(error.to_string(), "use release `v3`: it is without run.toml");
+    assert_eq!(state(&disk, &layout, &name("v3")).unwrap(), State::Missing, "nothing of it is left");
+}
+
+#[test]
+fn what_somebody_began_in_the_place_of_a_release_is_moved_aside() {
+    let (disk, layout) = (disk(), launched_by_file());
+    let additions = vec![Addition { path: "run.toml".to_owned(), contents: Vec::new(), mode: 0o600 }];
+    let request = |version: &str| StageRequest { additions: additions.clone(), ..file(version) };
+    let begun = |version: &str, file: &str| {
+        let folder = Path::new("/home/releases").join(version);
+        ov_sys::durable::make_directories(&disk, &folder, 0o755).unwrap();
+        disk.plant(&folder.join(file), b"theirs", 0o644).unwrap();
+    };
+    for aside in ["v1.unfinished", "v1.unfinished-2"] {
+        begun("v1", "half.zip");
+        let staged = stage(&disk, &layout, &request("v1")).unwrap();
+        assert_eq!(staged.set_aside, Some(Path::new("/home/releases").join(aside)));
+        assert_eq!(disk.read(&Path::new("/home/releases").join(aside).join("half.zip"), 100).unwrap(), b"theirs");
+        assert!(matches!(verify(&disk, &layout, &name("v1")).unwrap(), State::Complete(_)));
+        withdraw(&disk, &layout, &name("v1")).unwrap();
+    }
+    begun("v2", "run.toml");
+    assert!(matches!(stage(&disk, &layout, &request("v2")), Err(ReleaseError::Foreign { .. })), "it may be a release");
 }
 
 fn directory(version: &str, program: &str) -> StageRequest {

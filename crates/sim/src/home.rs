@@ -82,7 +82,15 @@ impl Home {
         let source = Source::File(self.source(1));
         let program = Some("bin/node".to_owned());
         let now_ms = self.clock.now().wall_ms;
-        let request = StageRequest { name: name.clone(), source, program, sha256: None, origin: None, now_ms };
+        let request = StageRequest {
+            name: name.clone(),
+            source,
+            program,
+            sha256: None,
+            origin: None,
+            additions: Vec::new(),
+            now_ms,
+        };
         ov_release::stage(disk, &layout, &request).map_err(unexpected)?;
         ov_release::switch(disk, &layout, &name).map(drop).map_err(unexpected)
     }

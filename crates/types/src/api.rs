@@ -280,8 +280,9 @@ pub struct FetchedStatus {
 pub struct NewRelease {
     /// Its name.
     pub name: ReleaseName,
-    /// File, directory or address to stage it from.
-    pub source: String,
+    /// File, directory or address to stage it from; without it, it is looked for by its name.
+    #[serde(default)]
+    pub source: Option<String>,
     /// SHA-256 the program must have.
     #[serde(default)]
     pub sha256: Option<String>,

@@ -24,26 +24,33 @@ pub(super) fn valid(input: &DoctorInput<'_>) -> Vec<Verdict> {
 }
 
 pub(super) fn secrets(input: &DoctorInput<'_>) -> Vec<Verdict> {
-    let mut files: Vec<&PathBuf> = Vec::new();
+    const OF_HOOK: (&str, &str) = ("its webhook is told nothing", "write the file, or take the webhook out");
+    const OF_CATALOG: (&str, &str) =
+        ("no release is found by its name", "write the file, or take `fetch.github.token-file` out");
+    let mut files: Vec<(&PathBuf, (&str, &str))> = Vec::new();
     for hook in &input.shape.webhooks {
         for secret in [Some(&hook.url), hook.secret.as_ref()] {
             files.extend(match secret {
-                Some(Secret::File(path)) => Some(path),
+                Some(Secret::File(path)) => Some((path, OF_HOOK)),
                 _ => None,
             });
         }
-        files.extend(&hook.headers_file);
+        files.extend(hook.headers_file.iter().map(|path| (path, OF_HOOK)));
     }
-    let judge = |path: &PathBuf| match input.disk.read(path, PROC_BYTES_MAX).and_then(|_| followed(input.disk, path)) {
+    if let Some(Secret::File(path)) = input.shape.fetch.catalog.as_ref().and_then(|catalog| catalog.token.as_ref()) {
+        files.push((path, OF_CATALOG));
+    }
+    let judge = |(path, (harm, fix)): (&PathBuf, (&str, &str))| match input
+        .disk
+        .read(path, PROC_BYTES_MAX)
+        .and_then(|_| followed(input.disk, path))
+    {
         Ok(Some(facts)) if facts.mode & 0o077 != 0 => {
             let message = format!("others than its owner may read this secret (mode {:04o})", facts.mode);
             Verdict::warning(path.display(), message, "chmod 600")
         }
         Ok(_) => Verdict::good(path.display(), "readable for its owner alone"),
-        Err(error) => {
-            let message = format!("it cannot be read: {error}; its webhook is told nothing");
-            Verdict::warning(path.display(), message, "write the file, or take the webhook out")
-        }
+        Err(error) => Verdict::warning(path.display(), format!("it cannot be read: {error}; {harm}"), fix),
     };
     files.into_iter().map(judge).collect()
 }

@@ -6,10 +6,13 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use ov_chains::plans::{PlanNames, PlanRules};
-use ov_chains::shape::{ReleaseCheck, RemoteSignerShape, Scout, SignerShape, VersionSaid};
+use ov_chains::shape::{CatalogShape, ReleaseCheck, RemoteSignerShape, Scout, SignerShape, VersionSaid};
+use ov_release::fetch::{Catalog, GitHub, Naming};
 use ov_sys::{RealDisk, SimClock};
+use ov_testkit::GitHubServer;
 use ov_types::{Moment, Origin, PlanId, Trigger};
 
 use super::*;
@@ -46,6 +49,7 @@ fn release(name: &str) -> ReleaseName {
 struct Home {
     folder: tempfile::TempDir,
     shape: NodeShape,
+    supply: Supply,
     plan: Plan,
     plans: Vec<Plan>,
     height: Option<Height>,
@@ -72,6 +76,7 @@ impl Home {
         write("omnivisor.toml", 0o644, &CONFIGURATION.replace("PORT", &port.to_string()));
         write("node.env", 0o600, "NETWORK=test\n");
         write("secrets/url", 0o600, "https://hooks.example/x\n");
+        write("secrets/token", 0o600, "hunter2\n");
         write("config/key.json", 0o600, "{}");
         write("data/sign_state.json", 0o600, r#"{"height":"7","round":0,"step":3}"#);
         write("data/FORMAT", 0o644, "1\n");
@@ -120,8 +125,10 @@ impl Home {
         };
         let (height, own) = (Some(Height(7)), vec![std::process::id()]);
         let plans = vec![plan.clone()];
-        let mut home = Self { folder, shape, plans, plan, height, recorded: None, own, listener, door, signer };
+        let supply = Supply::of(&shape.fetch);
+        let mut home = Self { folder, shape, supply, plans, plan, height, recorded: None, own, listener, door, signer };
         planned_as(&mut home, "v2");
+        catalog_at(&mut home, "http://127.0.0.1:1");
         home
     }
 
@@ -147,6 +154,7 @@ impl Home {
             height: self.height,
             recorded_sign_state: self.recorded,
             stop_ms_max: 0,
+            supply: &self.supply,
             own: &self.own,
         })
     }
@@ -216,6 +224,21 @@ fn peer(version: &str) -> String {
         }
     });
     format!("http://{address}/abci_info")
+}
+
+static GITHUB: LazyLock<GitHubServer> = LazyLock::new(GitHubServer::default);
+
+/// Releases are found by their names there.
+fn catalog_at(home: &mut Home, api: &str) {
+    let place = Catalog::GitHub(GitHub {
+        api: api.to_owned(),
+        owner: "owner".to_owned(),
+        repository: "node".to_owned(),
+        tag: Naming::release(),
+        asset: Naming::literal("node"),
+    });
+    let token = Some(ov_chains::Secret::File(home.path("secrets/token")));
+    home.shape.fetch.catalog = Some(CatalogShape { place, token, inside: None, program: None });
 }
 
 fn peers(home: &mut Home, peers: Vec<String>) {
@@ -309,12 +332,34 @@ fn each_fault_is_found_under_its_name() {
         }),
         ("release.rollback-target", Severity::Error, |home| remove(home, "releases/v1.release.json")),
     ];
+    check_each(faults);
+}
+
+fn check_each(faults: impl IntoIterator<Item = (&'static str, Severity, Break)>) {
     for (index, (id, expected, break_it)) in faults.into_iter().enumerate() {
         let mut home = Home::new();
         assert_eq!(home.worst(id), Severity::Ok, "{id} before fault {index}");
         break_it(&mut home);
         assert_eq!(home.worst(id), expected, "{id} after fault {index}");
     }
+}
+
+#[test]
+fn a_place_of_releases_that_cannot_be_asked_is_found() {
+    let faults: [(&str, Severity, Break); 4] = [
+        ("fetch.catalog", Severity::Warning, |home| remove(home, "releases/v2.release.json")),
+        ("fetch.catalog", Severity::Ok, |home| {
+            remove(home, "releases/v2.release.json");
+            catalog_at(home, GITHUB.address());
+        }),
+        ("fetch.catalog", Severity::Warning, |home| {
+            remove(home, "releases/v2.release.json");
+            catalog_at(home, GITHUB.address());
+            remove(home, "secrets/token");
+        }),
+        ("config.secrets", Severity::Warning, |home| remove(home, "secrets/token")),
+    ];
+    check_each(faults);
 }
 
 #[test]
@@ -490,6 +535,7 @@ fn on_machine<'a>(disk: &'a ov_sys::SimDisk, home: &'a Home, clock: &'a SimClock
         height: None,
         recorded_sign_state: None,
         stop_ms_max: 0,
+        supply: &home.supply,
         own: &[],
     }
 }

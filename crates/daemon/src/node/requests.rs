@@ -151,6 +151,8 @@ impl Keeper {
         let folder = crate::steps::release_layout(&self.shape).directory(&release);
         let missing = if source.is_some() || durable::exists(&*self.disk, &folder).unwrap_or(true) {
             String::new()
+        } else if let Some(catalog) = &self.shape.fetch.catalog {
+            format!("; it is looked for in {}", catalog.place.place())
         } else {
             format!("; it is not staged yet: `omnivisor upgrade prepare {release} --from PATH`")
         };
@@ -520,7 +522,7 @@ fn fetched_status(fetched: &ov_release::Fetched) -> FetchedStatus {
 
 fn stage_release(shop: &Workshop, release: NewRelease) -> Answer<Acknowledged> {
     let NewRelease { name, source, sha256 } = release;
-    let staged = stage(shop, &name, &source, sha256.as_deref(), None).map_err(failed)?;
+    let staged = stage(shop, &name, source.as_deref(), sha256.as_deref(), None).map_err(failed)?;
     Ok(said(told(&staged)))
 }
 

@@ -1,13 +1,16 @@
 //! Stage: the release is in its folder, complete.
 
+use std::path::{Path, PathBuf};
+
 use ov_engine::StepCall;
 use ov_release::{Digest, ReleaseError, Source, StageRequest, Staged, State};
 use ov_sys::disk::Kind;
+use ov_sys::durable;
 use ov_types::record::{Outcome, StepFacts};
 use ov_types::{Lasting, PlanId, Problem, ReleaseName};
 
 use super::{Work, Workshop, state_at};
-use crate::fetch::{Wanted, address_of, fetch, is_address, source_in};
+use crate::fetch::{Wanted, Whence, address_of, fetch, find, is_address, source_in, tell_set_aside};
 
 /// The code of a release that is not there.
 const MISSING: &str = "OV-UPG-011";
@@ -25,7 +28,7 @@ impl Work for Stage {
     fn apply(&self, shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
         let plan = &call.plan;
         let staged = match &plan.source {
-            Some(source) => stage(shop, &plan.release, source, plan.sha256.as_deref(), Some(plan.id)),
+            Some(source) => stage(shop, &plan.release, Some(source), plan.sha256.as_deref(), Some(plan.id)),
             None => match shop.standing.alone_with_releases(|| adopt(shop, call)) {
                 Err(missing) if missing.code == MISSING => follow(shop, call, missing),
                 adopted => return adopted,
@@ -95,6 +98,10 @@ fn follow(shop: &Workshop, call: &StepCall, missing: Problem) -> Result<Staged, 
     let release = &call.plan.release;
     let info = shop.info_as_written(release).or_else(|| call.plan.info.clone());
     let info = info.filter(|info| !info.trim().is_empty());
+    let followed = info.as_ref().filter(|_| shop.shape.fetch.by_plan);
+    if let (None, Some(_)) = (followed, &shop.shape.fetch.catalog) {
+        return by_name(shop, release, call.plan.sha256.as_deref(), Some(call.plan.id));
+    }
     match info {
         Some(_) if !shop.shape.fetch.by_plan => {
             Err(missing.cause("the plan says where it is, and fetching by plan is off"))
@@ -103,13 +110,25 @@ fn follow(shop: &Workshop, call: &StepCall, missing: Problem) -> Result<Staged, 
             let address = address_of(release, &source_in(shop, release, &info)?)?;
             let sha256 = digest_of(release, call.plan.sha256.as_deref())?;
             let origin = Some(origin_of(call.plan.id, &address.to_string()));
-            fetch(shop, Wanted { name: release, address, sha256, origin })
+            fetch(shop, Wanted { name: release, from: Whence::Address(address), sha256, origin })
         }
         None if shop.shape.fetch.by_plan => {
             Err(missing.cause("the plan does not say where it is: plan info must not be blank"))
         }
         None => Err(missing),
     }
+}
+
+/// Looks for a release by its name, and fetches it from there.
+fn by_name(shop: &Workshop, name: &ReleaseName, sha256: Option<&str>, plan: Option<PlanId>) -> Result<Staged, Problem> {
+    let sha256 = digest_of(name, sha256)?;
+    let Some(found) = find(shop, name)? else {
+        return Err(Problem::permanent("OV-UPG-013", format!("stage release {name}"))
+            .cause("nobody says where it is, and there is no place to look for it by its name")
+            .hint("say it with `--from`, or configure `fetch.github`"));
+    };
+    let origin = plan.map_or_else(|| found.origin.clone(), |plan| origin_of(plan, &found.origin));
+    fetch(shop, Wanted { name, from: Whence::Catalog(Box::new(found)), sha256, origin: Some(origin) })
 }
 
 /// Whether a plan staged the release, this one or one whose place it took: whoever is withdrawn last removes it. The
@@ -125,9 +144,14 @@ fn is_ours(shop: &Workshop, call: &StepCall) -> Result<bool, Problem> {
 /// Without a source, a folder that somebody put into its place by hand becomes a release.
 fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     let release = &call.plan.release;
+    let folder = shop.release_directory(release);
     let missing = || {
+        let cause = lacking_launch_file(shop, &folder).map_or_else(
+            || format!("there is nothing at {}", folder.display()),
+            |file| format!("there is no {}, so that the folder there is no release", file.display()),
+        );
         Problem::transient(MISSING, format!("stage release {release}"))
-            .cause(format!("there is nothing at {}", shop.release_directory(release).display()))
+            .cause(cause)
             .state(state_at(call))
             .hint(format!("stage it: `omnivisor upgrade prepare {release} --from <file, directory or address>`"))
     };
@@ -137,6 +161,9 @@ fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     let is_damaged = matches!(state, State::Damaged(_));
     if is_damaged && !is_theirs(shop, release).map_err(|error| problem(call, &error))? {
         return Stage.verify(shop, call).map(|()| StepFacts::default());
+    }
+    if lacking_launch_file(shop, &folder).is_some() {
+        return Err(missing());
     }
     let program = match ov_release::state(&*shop.disk, &shop.layout(), release) {
         Ok(State::Missing) => return Err(missing()),
@@ -156,6 +183,13 @@ fn adopt(shop: &Workshop, call: &StepCall) -> Result<StepFacts, Problem> {
     }
 }
 
+/// The file that says how a release is launched, if a folder is there without it, and it must have one.
+fn lacking_launch_file(shop: &Workshop, folder: &Path) -> Option<PathBuf> {
+    let file = folder.join(shop.shape.layout.launch_file.as_ref()?);
+    let is_there = |path| durable::exists(&*shop.disk, path).unwrap_or(true);
+    (is_there(folder) && !is_there(&file)).then_some(file)
+}
+
 fn is_theirs(shop: &Workshop, release: &ReleaseName) -> Result<bool, ReleaseError> {
     ov_release::was_adopted(&*shop.disk, &shop.layout(), release)
 }
@@ -170,20 +204,21 @@ pub(super) fn take_again(shop: &Workshop, call: &StepCall) -> Result<(), Problem
     adopt(shop, call).map(drop)
 }
 
-/// Stages a release from a file, a directory or an address.
+/// Stages a release from a file, a directory or an address, or from where it is found by its name.
 pub(crate) fn stage(
     shop: &Workshop,
     name: &ReleaseName,
-    source: &str,
+    source: Option<&str>,
     sha256: Option<&str>,
     plan: Option<PlanId>,
 ) -> Result<Staged, Problem> {
+    let Some(source) = source else { return by_name(shop, name, sha256, plan) };
     let summary = format!("stage release {name}");
     let sha256 = digest_of(name, sha256)?;
     if is_address(source) {
         let address = address_of(name, source)?;
         let origin = plan.map(|plan| origin_of(plan, &address.to_string()));
-        return fetch(shop, Wanted { name, address, sha256, origin });
+        return fetch(shop, Wanted { name, from: Whence::Address(address), sha256, origin });
     }
     let from = shop.shape.layout.home.join(source);
     let facts = shop.disk.facts(&from).map_err(|error| Problem::transient("OV-UPG-013", &summary).because(&error))?;
@@ -198,10 +233,17 @@ pub(crate) fn stage(
                 .hint("give the path of the program, or of a directory that holds it"));
         }
     };
-    let (name, now_ms) = (name.clone(), shop.clock.now().wall_ms);
-    let request = StageRequest { name, source, program: shop.program_in_release(), sha256, origin, now_ms };
+    let request = StageRequest {
+        name: name.clone(),
+        source,
+        program: shop.program_in_release(),
+        sha256,
+        origin,
+        additions: shop.additions(name),
+        now_ms: shop.clock.now().wall_ms,
+    };
     let staged = shop.standing.alone_with_releases(|| ov_release::stage(&*shop.disk, &shop.layout(), &request));
-    staged.map_err(|error| of_release(&summary, &error))
+    staged.inspect(tell_set_aside).map_err(|error| of_release(&summary, &error))
 }
 
 fn digest_of(name: &ReleaseName, sha256: Option<&str>) -> Result<Option<Digest>, Problem> {

@@ -137,8 +137,9 @@ pub(crate) enum UpgradeCommand {
         /// The release
         release: ReleaseName,
         /// The program file or folder that becomes the release, or an address (http, https, file, s3::, gcs::)
+        /// [default: where the configuration says that releases are found by their names]
         #[arg(long, value_name = "SOURCE")]
-        from: PathBuf,
+        from: Option<PathBuf>,
         /// The SHA-256 that its program must have
         #[arg(long, value_name = "DIGEST", value_parser = sha256)]
         sha256: Option<String>,

@@ -15,7 +15,8 @@ use crate::wait::Wait;
 pub(super) fn upgrade(session: &Session, command: UpgradeCommand) -> Result<(), Failure> {
     match command {
         UpgradeCommand::Prepare { release, from, sha256 } => {
-            let wish = NewRelease { name: release.clone(), source: home::source(&from)?, sha256 };
+            let wish =
+                NewRelease { name: release.clone(), source: from.as_deref().map(home::source).transpose()?, sha256 };
             let asked = |session: &Session| session.ask(|client| client.stage_release(&wish));
             let done = match Wait::while_asked(session, asked) {
                 Err(failure) if failure.exit() == ExitCode::NotRunning => crate::daemon::stage(session, &wish)?,

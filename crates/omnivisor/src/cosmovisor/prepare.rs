@@ -68,7 +68,7 @@ fn unreadable(problem: &Problem) -> Complaint {
 }
 
 fn bring(shape: NodeShape, home: &str, release: &ReleaseName, source: String) -> Result<(), String> {
-    let wanted = NewRelease { name: release.clone(), source, sha256: None };
+    let wanted = NewRelease { name: release.clone(), source: Some(source), sha256: None };
     match session::ask(home.as_ref(), |client| client.stage_release(&wanted)) {
         // Nobody looks after the node now, or ever did.
         Err(failure) if matches!(failure.exit(), ExitCode::NotRunning | ExitCode::Configuration) => {

@@ -19,7 +19,10 @@ fn version(number: u64) -> Profile {
 
 fn prepare(node: &TestNode, profile: &Profile) {
     let source = text(&node.make_release(profile));
-    let _ = node.client().stage_release(&NewRelease { name: name(&profile.version), source, sha256: None }).unwrap();
+    let _ = node
+        .client()
+        .stage_release(&NewRelease { name: name(&profile.version), source: Some(source), sha256: None })
+        .unwrap();
 }
 
 fn plan_for(node: &TestNode, release: &str) -> PlanStatus {

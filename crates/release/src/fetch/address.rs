@@ -234,6 +234,11 @@ impl Address {
         }
     }
 
+    /// Whether it is known to be a program as it is, and no archive.
+    pub fn is_plain_file(&self) -> bool {
+        self.kind().is_none() && !self.is_by_contents()
+    }
+
     /// Whether not what is said about it but its contents tell which kind it is.
     pub(super) fn is_by_contents(&self) -> bool {
         self.archive == Archive::ByContents

@@ -45,15 +45,16 @@ impl Fetch<'_, '_> {
             program: Some(request.program.clone()),
             sha256: request.sha256,
             origin: request.origin.clone().or_else(|| Some(address.to_string())),
+            additions: request.additions.clone(),
             now_ms: self.line.clock.now().wall_ms,
         };
-        Ok(stage::stage_planned(disk, self.layout, &staging, request.program.clone(), &planned)?)
+        Ok(stage::stage_planned(disk, self.layout, &staging, request.program.clone(), planned)?)
     }
 }
 
 fn shape_of(plan: &Planned) -> Shape {
     match &plan.what {
-        PlannedKind::File { .. } => Shape::File,
+        PlannedKind::File { .. } | PlannedKind::Text { .. } => Shape::File,
         PlannedKind::Directory { .. } => Shape::Directory,
         PlannedKind::Link { to } => Shape::Link { to: to.clone() },
     }

@@ -24,11 +24,12 @@ use super::signature::{self, SignatureError, Signer};
 use super::transport::{Cancel, Transport};
 use super::tries::Patience;
 use super::unpack::{Contents, Unpacking};
+use crate::addition::{Addition, missing_in_tree};
 use crate::digest::Digest;
 use crate::error::{At, ReleaseError};
 use crate::layout::Layout;
 use crate::provenance::{Fetched, Provenance};
-use crate::stage::{self, Staged};
+use crate::stage::{self, Remains, Staged, Way};
 use crate::state::{State, state};
 use crate::tree::{self, Entry};
 
@@ -94,6 +95,8 @@ pub struct FetchRequest {
     pub patience: Patience,
     /// Where it came from, in words that go into the provenance; the address when left out.
     pub origin: Option<String>,
+    /// What the release gets if it does not bring it.
+    pub additions: Vec<Addition>,
 }
 
 /// A fetch under way, in two parts: [`bring`](Self::bring) takes as long as it takes, and touches nothing but a folder
@@ -280,8 +283,10 @@ impl Fetch<'_, '_> {
             State::Complete(there) => self.accepted(there).map(|_| true),
             State::Unknown if !durable::exists(disk, &pending).at("look at", &pending)? => {
                 let path = layout.directory(name);
-                let is_hollow = stage::is_hollow(disk, &path)?;
-                if is_hollow { Ok(false) } else { Err(ReleaseError::Foreign { name: name.clone(), path }.into()) }
+                match stage::what_lies_there(disk, layout, &path)? {
+                    Remains::Hollow | Remains::Unfinished => Ok(false),
+                    Remains::Foreign => Err(ReleaseError::Foreign { name: name.clone(), path }.into()),
+                }
             }
             State::Unknown | State::Missing | State::Damaged(_) => Ok(false),
         }
@@ -292,9 +297,10 @@ impl Fetch<'_, '_> {
             return self.stage_directory(address, directory);
         }
         // Somebody may have put one there meanwhile, and an earlier try may only need to be finished.
-        if let Some(there) = stage::make_way(self.line.disk, self.layout, &self.request.name)? {
-            return Ok(Staged { provenance: self.accepted(there)?, changed: false });
-        }
+        let set_aside = match stage::make_way(self.line.disk, self.layout, &self.request.name)? {
+            Way::Taken(there) => return Ok(Staged::before(self.accepted(there)?)),
+            Way::Free { set_aside } => set_aside,
+        };
         let provenance = match goods {
             Goods::Program(whole, fetched) => self.build_from_program(&whole, *fetched)?,
             Goods::Archive(whole, fetched, contents) => self.build_from_archive(&whole, *fetched, &contents)?,
@@ -303,7 +309,7 @@ impl Fetch<'_, '_> {
                 return Err(ReleaseError::Incomplete { name, state: "gone again".to_owned() }.into());
             }
         };
-        Ok(Staged { provenance, changed: true })
+        Ok(Staged { provenance, changed: true, set_aside })
     }
 
     /// Brings the bytes and compares them. If they came in pieces and are wrong, the pieces may not belong together:
@@ -388,9 +394,7 @@ impl Fetch<'_, '_> {
             disk.rename(&whole.path, &at).at("rename to", &at)?;
             let (path, size, sha256) = (request.program.clone(), whole.size, whole.sha256);
             entries.push(Entry::File { path, mode: 0o755, size, sha256 });
-            tree::sync_directories(disk, staging, &entries)?;
-            CrashPoint::Unpacked.reach();
-            provenance_of(request, entries, fetched, now_ms)
+            finish(disk, self.layout, request, staging, entries, fetched, now_ms)
         })
     }
 
@@ -419,21 +423,29 @@ impl Fetch<'_, '_> {
         let mut unpacking = Unpacking { disk, archive, limits, contents, cancel, reporter };
         stage::build(disk, layout, &request.name, contents.survey.size, |staging| {
             let entries = unpacking.run(staging)?;
-            tree::sync_directories(disk, staging, &entries)?;
-            CrashPoint::Unpacked.reach();
-            provenance_of(request, entries, fetched, now_ms)
+            finish(disk, layout, request, staging, entries, fetched, now_ms)
         })
     }
 }
 
-fn provenance_of(
+/// Adds to a tree what it lacks, syncs it, and says what it is.
+fn finish(
+    disk: &dyn Disk,
+    layout: &Layout,
     request: &FetchRequest,
-    entries: Vec<Entry>,
+    staging: &Path,
+    mut entries: Vec<Entry>,
     fetched: Fetched,
     now_ms: i64,
 ) -> Result<Provenance, FetchError> {
+    let added = missing_in_tree(&request.additions, &entries)?;
+    entries.extend(tree::transfer(disk, &added, Some(staging))?);
+    entries.sort_by(|a, b| a.path().cmp(b.path()));
+    tree::sync_directories(disk, staging, &entries)?;
+    CrashPoint::Unpacked.reach();
     stage::check_program(&request.name, request.sha256, &request.program, &entries)?;
+    layout.check_launch_file(&request.name, &entries)?;
     let source = request.origin.clone().unwrap_or_else(|| fetched.address.clone());
     let (name, program) = (request.name.clone(), request.program.clone());
-    Ok(Provenance::new(name, program, source, now_ms, entries).with_fetched(fetched))
+    Ok(Provenance::new(name, program, source, now_ms, layout.kept(entries)).with_fetched(fetched))
 }

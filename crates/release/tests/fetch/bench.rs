@@ -112,6 +112,7 @@ pub(super) fn from(addresses: &[String]) -> FetchRequest {
         limits: Limits::default(),
         patience: patience(),
         origin: None,
+        additions: Vec::new(),
     }
 }
 

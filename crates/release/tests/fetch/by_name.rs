@@ -1,10 +1,10 @@
 //! Releases that are found by their names at GitHub.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
-use ov_release::Digest;
 use ov_release::fetch::{
     Catalog, CatalogError, Checksum, Credentials, FetchError, FetchRequest, Found, GitHub, Naming, Policy, Signer,
 };
+use ov_release::{Addition, Digest};
 use ov_testkit::{Asset, GitHubServer, Trouble};
 use ov_types::{Lasting, ReleaseName};
 
@@ -364,4 +364,27 @@ fn a_checksum_of_another_kind_is_compared_beside_the_servers() {
     let found = find(&server, "v1").unwrap();
     assert_eq!(found.checksum.as_ref().map(Checksum::to_string), Some(format!("sha512:{sha512}")));
     assert!(fetch(&bench, &server).unwrap_err().to_string().starts_with("Checksums did not match for "));
+}
+
+#[test]
+fn what_is_fetched_gets_what_it_does_not_bring() {
+    let run = |mode| Addition { path: "conf/run.toml".to_owned(), contents: b"run".to_vec(), mode };
+    let brought = [file("node", PROGRAM), directory("conf"), file("conf/run.toml", b"theirs")];
+    let others = [file("node", PROGRAM), directory("conf"), file("conf/x", b"x")];
+    for (what, bytes, expected) in [
+        ("program", PROGRAM.to_vec(), "run"),
+        ("archive", zip_of(&others), "run"),
+        ("archive with it", zip_of(&brought), "theirs"),
+    ] {
+        let (bench, server) = (Bench::new(), GitHubServer::default());
+        server.publish("v1", &[Asset::new(FILE, &bytes)]);
+        let Found { address, .. } = find(&server, "v1").unwrap();
+        let request = FetchRequest { addresses: vec![address], additions: vec![run(0o600)], ..from(&[]) };
+        let staged = bench.fetch(&request).unwrap();
+        assert_eq!(bench.program("v1"), PROGRAM, "{what}");
+        let path = bench.layout.directory(&name("v1")).join("conf/run.toml");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), expected, "{what}");
+        assert!(staged.provenance.entries.windows(2).all(|pair| pair[0].path() < pair[1].path()), "{what}");
+        assert!(!bench.fetch(&request).unwrap().changed);
+    }
 }

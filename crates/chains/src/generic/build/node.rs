@@ -1,21 +1,23 @@
 //! The node as a whole.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
-use ov_release::fetch::{Limits, Patience, Policy, Signer, Silence};
+use ov_release::fetch::{Catalog, Limits, Naming, Patience, Policy, Signer, Silence};
 use ov_types::{EngineSettings, KeepMethod, Lifetime, StallPolicy, UnitName, UpgradeRules};
 
 use super::Builder;
-use crate::generic::file::{Fetch, File, PlanFile, Schedule, StallAction, Unit, Validator, VersionMap, Webhook};
+use crate::generic::file::{
+    Fetch, File, GitHub, PlanFile, Schedule, StallAction, Unit, Validator, VersionMap, Webhook,
+};
 use crate::generic::problem::Key;
 use crate::plans::{PlanRules, PlanWriters};
 use crate::reload::Written;
 use crate::secret::Secret;
 use crate::shape;
 use crate::shape::{
-    FetchShape, HomeLayout, Hook, HookArg, HookCodes, KeepShape, NodeProbes, NodeShape, ProveShape, Retention, Scout,
-    SignerShape, UnitShape,
+    CatalogShape, FetchShape, HomeLayout, Hook, HookArg, HookCodes, KeepShape, NodeProbes, NodeShape, ProveShape,
+    Retention, Scout, SignerShape, UnitShape,
 };
 
 impl Builder<'_, '_> {
@@ -256,7 +258,46 @@ impl Builder<'_, '_> {
             },
             patience: Patience { tries: fetch.tries, total: fetch.timeout, ..by_default.patience },
             silence: Silence { stall: fetch.stall, ..by_default.silence },
+            catalog: fetch.github.as_ref().map(|github| self.github(github)),
+            additions: Vec::new(),
         }
+    }
+
+    fn github(&mut self, github: &GitHub) -> CatalogShape {
+        let key = Key::of("fetch.github");
+        for (name, text, example) in [
+            ("owner", &github.owner, "cosmos"),
+            ("repository", &github.repository, "gaia"),
+            ("asset", &github.asset, "gaiad-{release}-{os}-{arch}"),
+        ] {
+            if text.trim().is_empty() {
+                self.document.tell(&key.name(name), format!("this is missing: say which, such as `\"{example}\"`"));
+            }
+        }
+        let inside = github.program.clone();
+        let leads_out = |path: &String| !Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        if inside.as_ref().is_some_and(|path| path.is_empty() || leads_out(path)) {
+            self.document.tell(
+                &key.name("program"),
+                "this is no path in an archive: it may not begin with `/`, nor lead upwards",
+            );
+        }
+        let token = self.secret(&key.name("token-file"), github.token_file.as_deref(), Some(&github.token_env));
+        let place = Catalog::GitHub(ov_release::fetch::GitHub {
+            api: github.api.clone(),
+            owner: github.owner.clone(),
+            repository: github.repository.clone(),
+            tag: self.naming(&key.name("tag"), &github.tag),
+            asset: self.naming(&key.name("asset"), &github.asset),
+        });
+        CatalogShape { place, token, inside, program: None }
+    }
+
+    fn naming(&mut self, key: &Key, text: &str) -> Naming {
+        Naming::parse(text).unwrap_or_else(|error| {
+            self.document.tell(key, error.to_string());
+            Naming::release()
+        })
     }
 
     fn secret(&mut self, key: &Key, file: Option<&str>, variable: Option<&str>) -> Option<Secret> {

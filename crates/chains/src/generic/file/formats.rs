@@ -20,7 +20,7 @@ macro_rules! forms {
             json_schema!({ "type": "string", "format": $format })
         })*
         const FORMS: &[(&str, Check)] = &[$(($format, $check)),*, ("hook-url", check_hook_url),
-            ("unit-name", check_unit_name), ("release-name", check_release_name), ("variable", check_variable),
+            ("unit-name", check_unit_name), ("release-name", check_release_name),
             ("limit", check_limit), ("status", check_status), ("pattern", check_pattern)];
     };
 }
@@ -37,6 +37,7 @@ forms! {
     pointer "json-pointer" check_pointer;
     address "address" check_address;
     socket_address "socket-address" check_socket_address;
+    variable "variable" check_variable;
 }
 
 /// Words out of a fixed list.

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use families::Cosmos;
 pub(crate) use formats::{check_key, check_text, parse_limit, parse_status};
 pub(crate) use node::{
-    Fetch, HeightQuestion, PlanFile, Probes, Schedule, StallAction, Validator, VersionMap, VersionQuestion, Webhook,
+    Fetch, GitHub, HeightQuestion, PlanFile, Probes, Schedule, StallAction, Validator, VersionMap, VersionQuestion,
+    Webhook,
 };
 use node::{Metrics, Paths, Progress, Releases, Scouts, Snapshots, Upgrade};
 pub(crate) use unit::{

@@ -468,6 +468,51 @@ pub(crate) struct Fetch {
     /// How often a server is asked in a row before it is told that it does not answer. A plan goes on asking all the same.
     #[schemars(range(min = 1, max = 100))]
     pub(crate) tries: u32,
+    /// Where a release is looked for by its name, when neither you nor its plan say where it is.
+    pub(crate) github: Option<GitHub>,
+}
+
+/// `[fetch.github]`
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct GitHub {
+    /// Whose repository it is. This, `repository` and `asset` have to be given.
+    pub(crate) owner: String,
+    /// The name of the repository.
+    pub(crate) repository: String,
+    /// The file of a release that is fetched: an archive or the program itself. In it, `{release}` is the name of the
+    /// release, `{version}` the same without a leading `v`, `{os}` and `{arch}` are this machine's as Go calls them, such
+    /// as `linux` and `amd64`.
+    pub(crate) asset: String,
+    /// The tag of a release, with the same words.
+    pub(crate) tag: String,
+    /// What the program is called in an archive, if it neither lies where it does in the release nor in the root by its
+    /// own name.
+    pub(crate) program: Option<String>,
+    /// The address of the API, for a GitHub of your own.
+    #[schemars(schema_with = "formats::url")]
+    pub(crate) api: String,
+    /// A variable of the daemon's environment that holds a token. Without a token GitHub answers 60 questions in an hour,
+    /// which is enough for one node, and knows of no private repository. It is no fault if the variable is not set.
+    #[schemars(schema_with = "formats::variable")]
+    pub(crate) token_env: String,
+    /// A file that holds the token.
+    pub(crate) token_file: Option<String>,
+}
+
+impl Default for GitHub {
+    fn default() -> Self {
+        Self {
+            owner: String::new(),
+            repository: String::new(),
+            asset: String::new(),
+            tag: "{release}".to_owned(),
+            program: None,
+            api: "https://api.github.com".to_owned(),
+            token_env: "GITHUB_TOKEN".to_owned(),
+            token_file: None,
+        }
+    }
 }
 
 impl Default for Fetch {
@@ -482,6 +527,7 @@ impl Default for Fetch {
             timeout: Span::from_seconds(6 * 3600),
             stall: Span::from_seconds(30),
             tries: 4,
+            github: None,
         }
     }
 }
