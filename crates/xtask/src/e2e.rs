@@ -33,7 +33,7 @@ use stage::Stage;
 pub(crate) enum E2e {
     /// Take real nodes of the Cosmos SDK through upgrades that governance decided. Ends with 77 if nothing could be run.
     Cosmos(Cosmos),
-    /// Ask the core that our tests look after, and the library that real ones answer with, the same questions.
+    /// Compare the core that our tests look after with the library that real ones answer with, and be led by that library.
     Vega(vega::Vega),
 }
 

@@ -2,8 +2,10 @@
 //!
 //! What a real core says to its supervisor is made by a library, gorilla/rpc with its first JSON codec. A small server of
 //! that library and `fakenode` are put into the same states and asked the same questions, well and badly put; status,
-//! type and body must be the same to the byte. The real core is not built: its modules are on no module proxy that we
-//! may count on.
+//! type and body must be the same to the byte. Then that server speaks for a core that our program looks after as `visor`.
+//! The real core is not built: its modules are on no module proxy that we may count on.
+
+mod supervised;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -18,7 +20,7 @@ use fakenode::Profile;
 use fakenode::vega::{Role, tell};
 use serde_json::{Value, json};
 
-use super::parts::{NotHere, vega_server};
+use super::parts::{NotHere, ours, vega_server};
 use crate::processes::wait_until;
 use crate::{Verdict, report};
 
@@ -46,19 +48,22 @@ pub(super) fn run(root: &Path, wanted: &Vega) -> Result<Verdict> {
     };
     let folder = root.join("target/e2e/runs").join(format!("vega-{}", std::process::id()));
     fs::create_dir_all(&folder).context("make a folder for the run")?;
-    let outcome = compare_all(root, &server, &folder, wanted.show);
+    let outcome = fakenode(root).and_then(|fakenode| {
+        let (asked, differences) = compare_all(&fakenode, &server, &folder, wanted.show)?;
+        report(&format!("{asked} questions, {differences} answered differently"));
+        supervised::run(&ours(root, false)?, &fakenode, &server, &folder.join("supervised"))?;
+        report("an upgrade by what the library's server said");
+        Ok(Verdict::from(asked > 0 && differences == 0))
+    });
     let _ = fs::remove_dir_all(&folder);
-    let (asked, differences) = outcome?;
-    report(&format!("{asked} questions, {differences} answered differently"));
-    Ok(Verdict::from(asked > 0 && differences == 0))
+    outcome
 }
 
-fn compare_all(root: &Path, server: &Path, folder: &Path, show: bool) -> Result<(usize, usize)> {
-    let fakenode = fakenode(root)?;
+fn compare_all(fakenode: &Path, server: &Path, folder: &Path, show: bool) -> Result<(usize, usize)> {
     let (mut asked, mut differences) = (0, 0);
     for standing in standings() {
         let real = Process::start(Command::new(server).arg(folder.join("real.sock")).args(&standing.words))?;
-        let fake = standing.play(&fakenode, folder)?;
+        let fake = standing.play(fakenode, folder)?;
         let sockets = [folder.join("real.sock"), folder.join("fake.sock")];
         for socket in &sockets {
             wait_until("a server to listen", PATIENCE, || UnixStream::connect(socket).is_ok())?;
