@@ -37,6 +37,9 @@ pub(super) fn of_launch(
     };
     let more = added(&launch.added, occasion, &own, &mut ask);
     let more = more.map_err(|why| format!("what its arguments depend on is not known: {why}"))?;
+    if !more.is_empty() {
+        tracing::info!("{} is launched with {} besides", launch.program.fill(release), more.join(" "));
+    }
     Ok(own.into_iter().chain(more).map(OsString::from).collect())
 }
 

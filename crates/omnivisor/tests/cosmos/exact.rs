@@ -41,6 +41,9 @@ fn the_old_release_makes_the_last_block_before_the_height_whatever_its_sdk() {
         let mut node = scheduled(sdk, &[]);
         node.start();
         assert_was_exact(&mut node, sdk);
+        let number = if sdk == "v0.53.4" { 40 } else { 39 };
+        let told = format!("bin/fakenode is launched with --halt-height {number} besides");
+        assert!(node.log().contains(&told), "{sdk}: {}", node.log());
     }
 }
 

@@ -62,6 +62,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: batch,
     },
     Scenario {
+        name: "exact",
+        what: "one that people scheduled before the node was launched, which makes no block of the next release",
+        run: exact,
+    },
+    Scenario {
         name: "missing",
         what: "the new release is not there at the halt, and is put into place by hand later",
         run: missing,
@@ -261,6 +266,24 @@ fn batch(stage: &Stage) -> Result<()> {
     // Nothing of the chain knows of it: the release that answers is what tells.
     wait_until("the new release to answer", PATIENCE, || alone.node.release().is_ok_and(|release| release == "v3"))?;
     ensure!(alone.node.height() >= Some(height), "see the height of the schedule waited for");
+    alone.goes_on("v3", height)?;
+    alone.end()
+}
+
+fn exact(stage: &Stage) -> Result<()> {
+    let mut alone = Alone::new(stage)?;
+    alone.start()?;
+    alone.put_ready(stage, "v2")?;
+    let height = alone.decide(stage, "v2", "")?;
+    alone.goes_on("v2", height)?;
+    let height = governance::height(&alone.node.home)? + NOTICE_BLOCKS;
+    let list = format!("v3:{}:{height}", stage.parts.chain["v3"].display());
+    alone.call(&["add-batch-upgrade", "--upgrade-list", &list])?;
+    alone.node.stop()?;
+    alone.node.start()?;
+    wait_until("the new release to answer", PATIENCE, || alone.node.release().is_ok_and(|release| release == "v3"))?;
+    let halted = format!("halt per configuration height {height}");
+    ensure!(alone.node.log().contains(&halted), "see the old release refuse block {height}");
     alone.goes_on("v3", height)?;
     alone.end()
 }
