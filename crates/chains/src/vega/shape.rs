@@ -33,6 +33,8 @@ use crate::words::NEAR_MS;
 const DATA_NODE: &str = "data-node";
 /// How often a core is asked, as by the original.
 const POLL_MS: u64 = 2_000;
+/// How often once an upgrade is planned: from its height on the core only waits for whoever launches the next one.
+const PLANNED_POLL_MS: u64 = 200;
 /// How long it may take to answer.
 const ANSWER_MS_MAX: u64 = 5_000;
 /// A program tells its version with these.
@@ -161,7 +163,7 @@ fn scout(run_config: &RunConfig, call: JsonRpcCall) -> Scout {
     Scout::Asked {
         question: PlanQuestion::JsonRpc { call, plan, parts, halted },
         every_ms: POLL_MS,
-        planned_every_ms: POLL_MS,
+        planned_every_ms: PLANNED_POLL_MS,
         timeout_ms: ANSWER_MS_MAX,
         on_failure: FailurePolicy::Hold,
         rules: PlanRules {
