@@ -6,9 +6,12 @@ mod visor {
     mod crash;
     mod examine;
     mod failures;
+    mod homes;
     mod init;
     mod launches;
+    mod patience;
     mod place;
+    mod reload;
     mod settings;
     mod support;
     mod upgrades;

@@ -265,6 +265,11 @@ impl Node {
         self.launches(role).into_iter().map(|launch| launch.version).collect()
     }
 
+    /// The process of the core that was launched last.
+    pub(super) fn core_pid(&self) -> u32 {
+        lifecycle::read(&self.witness().join("core")).unwrap().last().unwrap().pid
+    }
+
     /// What a part noted of its life: `core` or `data-node`.
     pub(super) fn life(&self, part: &str) -> Vec<lifecycle::Step> {
         let entries = lifecycle::read(&self.witness().join(part)).unwrap();
