@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and tells why")]
 
 mod visor {
+    mod auto_install;
     mod crash;
     mod examine;
     mod failures;

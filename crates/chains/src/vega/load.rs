@@ -17,6 +17,9 @@ use crate::shape::HomeLayout;
 
 /// A variable of ours: with `1`, a key that is missing is zero, as in the original.
 const STRICT: &str = "OMNIVISOR_VISOR_STRICT";
+/// Where releases are asked for, for those who have a GitHub of their own.
+pub(super) const GITHUB_API: &str = "OMNIVISOR_GITHUB_API";
+const GITHUB_API_DEFAULT: &str = "https://api.github.com";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// How the original begins, when a file of its own cannot be read.
@@ -36,6 +39,8 @@ pub struct Home {
     pub standing: Standing,
     /// What that release says.
     pub run_config: RunConfig,
+    /// The address of the API where releases are asked for.
+    pub github_api: String,
     /// What works, and should be looked at.
     pub warnings: Vec<String>,
 }
@@ -82,7 +87,9 @@ pub fn load(disk: &dyn Disk, home: &Path, environment: Environment<'_>) -> Resul
         return Err(WrongSettings { problems });
     }
     remarks.warnings.extend(of_run_config.warnings);
-    Ok(Home { settings, layout, standing, run_config, warnings: remarks.warnings })
+    let github_api = environment(GITHUB_API).filter(|api| !api.is_empty());
+    let github_api = github_api.unwrap_or_else(|| GITHUB_API_DEFAULT.to_owned());
+    Ok(Home { settings, layout, standing, run_config, github_api, warnings: remarks.warnings })
 }
 
 /// What a release says, by its folder.

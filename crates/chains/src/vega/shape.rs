@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ov_release::fetch::{Catalog, GitHub, Naming};
 use ov_sys::Disk;
 use ov_types::{
     BackOff, CrashLoop, EngineSettings, FailurePolicy, GroupName, KeepMethod, Lifetime, ReleaseName, RestartPolicy,
@@ -15,16 +16,17 @@ use serde_json::json;
 
 use super::history::history_height;
 use super::load::{Home, run_config};
-use super::run_config::{Launch, RunConfig};
+use super::run_config::{Launch, RUN_CONFIG_FILE, RunConfig};
 use super::settings::Settings;
 use crate::added::{Added, AddedArguments, When};
 use crate::cosmos::{self, NodeConfig, NodeLaunch, flag_value};
 use crate::plans::{PlanNames, PlanRules, PlanWriters};
 use crate::reload::Written;
+use crate::secret::Secret;
 use crate::shape::{
-    Expect, FetchShape, Health, JsonRpcCall, KeepShape, LaunchShape, NodeProbes, NodeShape, Output, PlanParts,
-    PlanQuestion, Probe, ProveShape, Readiness, ReleaseCheck, Retention, Scout, Stdin, UnitShape, VersionProbe,
-    VersionSaid,
+    Addition, AdditionText, CatalogShape, Expect, FetchShape, Health, JsonRpcCall, KeepShape, LaunchShape, NodeProbes,
+    NodeShape, Output, PlanParts, PlanQuestion, Probe, ProveShape, Readiness, ReleaseCheck, Retention, Scout, Stdin,
+    UnitShape, VersionProbe, VersionSaid,
 };
 use crate::template::Template;
 use crate::words::NEAR_MS;
@@ -41,6 +43,8 @@ const ANSWER_MS_MAX: u64 = 5_000;
 const VERSION_ARGS: [&str; 3] = ["version", "--output", "json"];
 /// The core is to begin with its state of a height.
 const PIN: &str = "--snapshot.load-from-block-height";
+/// As whom releases are asked for, if it is set.
+const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
 const SIGTERM: i32 = 15;
 
 impl Home {
@@ -92,7 +96,7 @@ pub fn shape(disk: &dyn Disk, home: &Home, cwd: &Path) -> NodeShape {
         remote_signer: consensus.as_ref().and_then(|it| cosmos::remote_signer(&it.home, &it.config)),
         webhooks: Vec::new(),
         metrics_listen: None,
-        fetch: FetchShape::default(),
+        fetch: fetch(home),
         // They lie among what people put into the home.
         snapshots: Retention { keep_last: u32::MAX, keep_for_ms: None, max_bytes: None },
         releases_keep_last: u32::MAX,
@@ -239,6 +243,30 @@ fn unit(launch: &Launch, cwd: &Path) -> UnitShape {
     }
 }
 
+/// Where a release is found that nobody put into place, and what it gets besides: how it is launched.
+fn fetch(home: &Home) -> FetchShape {
+    let install = &home.settings.auto_install;
+    if !install.enabled || install.asset.is_empty() {
+        return FetchShape::default();
+    }
+    let place = Catalog::GitHub(GitHub {
+        api: home.github_api.clone(),
+        owner: install.owner.clone(),
+        repository: install.repository.clone(),
+        tag: Naming::release(),
+        asset: Naming::literal(&install.asset),
+    });
+    let token = Some(Secret::Variable(GITHUB_TOKEN.to_owned()));
+    let catalog = CatalogShape { place, token, inside: None, program: Some(install.program().to_owned()) };
+    let text = home.run_config.of_fetched("", install.program()).to_text();
+    // The tag stands between the first two quotation marks.
+    let (before, behind) = text.split_at(text.find('"').map_or(0, |at| at + 1));
+    let parts =
+        [AdditionText::Text(before.to_owned()), AdditionText::ReleaseName, AdditionText::Text(behind.to_owned())];
+    let addition = Addition { path: RUN_CONFIG_FILE.to_owned(), text: parts.into(), mode: 0o600 };
+    FetchShape { catalog: Some(catalog), additions: vec![addition], ..FetchShape::default() }
+}
+
 fn version_probe(core: &Launch) -> VersionProbe {
     VersionProbe {
         program: core.program(),
@@ -319,6 +347,7 @@ mod tests {
     use super::*;
     use crate::added::{Printed, added};
     use crate::shape::HomeLayout;
+    use crate::vega::load::GITHUB_API;
     use crate::vega::{Standing, load};
     use ov_sys::RealDisk;
     use ov_types::{AfterUpgrade, Height, Occasion};
@@ -387,6 +416,29 @@ mod tests {
             assert_eq!((call.socket.as_path(), call.path.as_str()), (top.path().join("vega.sock").as_path(), "/rpc"));
             assert_eq!(parts.name, format!("/{}", flavour.tag_field));
         }
+    }
+
+    #[test]
+    fn a_release_that_is_fetched_is_launched_as_the_one_before() {
+        let (top, alone) = node(CORE);
+        assert_eq!((alone.fetch.catalog, alone.fetch.additions), (None, Vec::new()));
+        let home = top.path().join("home");
+        let text = "[autoInstall]\nrepositoryOwner = \"me\"\n[autoInstall.asset]\nname = \"{x}.zip\"\nbinaryName = \"bin/core\"\n";
+        std::fs::write(home.join("config.toml"), text).unwrap();
+        let api = |name: &str| (name == GITHUB_API).then(|| "http://127.0.0.1:1".to_owned());
+        let read = load(&RealDisk, &home, &api).unwrap();
+        let shape = shape(&RealDisk, &read, top.path());
+        let catalog = shape.fetch.catalog.unwrap();
+        let Catalog::GitHub(github) = catalog.place;
+        let release = ReleaseName::new("v0.75.0").unwrap();
+        let found = (github.api.as_str(), github.owner.as_str(), github.repository.as_str());
+        assert_eq!(found, ("http://127.0.0.1:1", "me", "vega"));
+        assert_eq!((github.tag.of(&release), github.asset.of(&release)), ("v0.75.0".to_owned(), "{x}.zip".to_owned()));
+        assert_eq!(catalog.program.as_deref(), Some("bin/core"));
+        let [addition] = &shape.fetch.additions[..] else { panic!("{:?}", shape.fetch.additions) };
+        let filled = addition.fill(&release, Path::new("/r"));
+        let expected = read.run_config.of_fetched("v0.75.0", "bin/core").to_text();
+        assert_eq!((filled.path.as_str(), String::from_utf8(filled.contents).unwrap()), ("run-config.toml", expected));
     }
 
     /// What is added to the arguments of main.

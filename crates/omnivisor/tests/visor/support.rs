@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fakenode::vega::{self, Launch, Role};
 use fakenode::{Profile, lifecycle};
-use ov_testkit::{DropIn, wait_until};
+use ov_testkit::{Asset, DropIn, GitHubServer, wait_until};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_omnivisor");
@@ -54,6 +54,8 @@ pub(super) struct Node {
     pub(super) core_words: Vec<String>,
     pub(super) data_node_words: Vec<String>,
     address: String,
+    /// Where releases are asked for.
+    github: Option<String>,
 }
 
 impl Node {
@@ -81,6 +83,7 @@ impl Node {
             core_words,
             data_node_words,
             address,
+            github: None,
         };
         for part in ["home", "bin", "tendermint/config"] {
             fs::create_dir_all(node.path(part)).unwrap();
@@ -173,7 +176,33 @@ impl Node {
         let mut command = Command::new(self.path("bin/visor"));
         command.args(words).stdin(Stdio::null()).env_clear().env("PATH", "/usr/bin:/bin");
         command.current_dir(self.folder.path());
+        command.envs(self.github.iter().map(|api| ("OMNIVISOR_GITHUB_API", api)));
         command
+    }
+
+    /// From its next start on, releases that are missing are fetched from there: this file, with the program in it.
+    pub(super) fn fetch_from(&mut self, server: &GitHubServer, asset: &str) {
+        self.github = Some(server.address().to_owned());
+        let config = fs::read_to_string(self.path("home/config.toml")).unwrap();
+        let section = format!(
+            "enabled = true\nrepositoryOwner = \"owner\"\nrepository = \"node\"\n[autoInstall.asset]\nname = {asset:?}\nbinaryName = {:?}\n",
+            self.flavour
+        );
+        fs::write(self.path("home/config.toml"), config.replace("enabled = false\n", &section)).unwrap();
+    }
+
+    /// A release as its publisher packs it: the program and nothing else of a home.
+    pub(super) fn packed(&self, asset: &str, profile: &Profile) -> Asset {
+        let folder = tempfile::tempdir().unwrap();
+        let release = folder.path().join("release");
+        let program = self.profile(profile).install_as(&release, self.flavour, PROGRAM.as_ref()).unwrap();
+        // A file of its own: other tests make links to the one of all, and tar sees that it changes.
+        fs::copy(PROGRAM, folder.path().join("copy")).unwrap();
+        fs::rename(folder.path().join("copy"), program).unwrap();
+        let mut command = Command::new("tar");
+        let done = command.args(["-cf", "packed", "-C", "release", "."]).current_dir(folder.path()).status().unwrap();
+        assert!(done.success());
+        Asset::new(asset, &fs::read(folder.path().join("packed")).unwrap())
     }
 
     pub(super) fn call(&self, words: &[&str]) -> Output {
