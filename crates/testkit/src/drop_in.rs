@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus};
 
+use crate::mount::unmount_below;
+use crate::processes::kill_marked;
 use crate::{marked_processes, wait_for, wait_until};
 
 /// The bit of SIGTERM in a mask of signals.
@@ -95,20 +96,7 @@ impl DropIn {
     /// Kills everything, as a power cut does.
     pub fn kill_all(&mut self) {
         self.kill();
-        self.kill_left();
-    }
-
-    fn kill_left(&self) {
-        for _ in 0..200 {
-            let left = marked_processes(&self.folder);
-            if left.is_empty() {
-                return;
-            }
-            for pid in left {
-                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        kill_marked(&self.folder);
     }
 }
 
@@ -121,6 +109,7 @@ impl Drop for DropIn {
             let _ = child.kill();
             let _ = child.wait();
         }
-        self.kill_left();
+        kill_marked(&self.folder);
+        unmount_below(&self.folder);
     }
 }

@@ -57,6 +57,33 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+        // It may be gone already, with the folder that it was in.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.at).output();
+    }
+}
+
+/// Unmounts whatever is mounted below a folder that is to be removed: else the removal stops there, and leaves the rest.
+pub(crate) fn unmount_below(folder: &Path) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+    for place in places.filter(|place| place.starts_with(folder) && *place != folder) {
+        let _ = Command::new("umount").arg("--lazy").arg(place).output();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_in_which_something_is_mounted_can_be_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("releases");
+        fs::create_dir(&below).unwrap();
+        let Some(mount) = Mount::tmpfs(&below, "size=1m") else { return };
+        assert!(fs::remove_dir_all(folder.path()).is_err(), "it is in use");
+        unmount_below(folder.path());
+        folder.close().unwrap();
+        drop(mount);
     }
 }

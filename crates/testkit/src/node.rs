@@ -7,7 +7,6 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use fakenode::Profile;
 use ov_client::Client;
@@ -15,7 +14,8 @@ use ov_types::api::{NewPlan, PlanPhase, Status, UnitStatus};
 use ov_types::record::Outcome;
 use ov_types::{FailurePolicy, PlanId, ReleaseName, Trigger, UnitName, UnitState};
 
-use crate::processes::{is_alive, marked_processes};
+use crate::mount::unmount_below;
+use crate::processes::{is_alive, kill_marked, marked_processes};
 use crate::{wait_for, wait_until};
 
 /// A node with its home, its daemon and its releases.
@@ -363,16 +363,7 @@ impl Drop for TestNode {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
-        // Shims first, or they would report to nobody while their units end; then whatever is left.
-        for _ in 0..100 {
-            let left = marked_processes(self.home());
-            if left.is_empty() {
-                return;
-            }
-            for pid in left {
-                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        kill_marked(self.home());
+        unmount_below(self.home());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Whether a process lives; a zombie does not.
 pub fn is_alive(pid: u32) -> bool {
@@ -35,6 +37,20 @@ pub fn marked_processes(home: &Path) -> Vec<u32> {
         })
     };
     pids().filter(|pid| *pid != std::process::id() && is_alive(*pid) && names(*pid)).collect()
+}
+
+/// Kills every living process that [`marked_processes`] finds, shims and units and what is left of them.
+pub(crate) fn kill_marked(home: &Path) {
+    for _ in 0..200 {
+        let left = marked_processes(home);
+        if left.is_empty() {
+            return;
+        }
+        for pid in left {
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn pids() -> impl Iterator<Item = u32> {
