@@ -6,6 +6,7 @@ use ov_release::State;
 use ov_sys::durable;
 use ov_types::{UnitName, UnitState};
 
+use crate::pair::partner;
 use crate::process::Gate;
 use crate::{Lawful, Violation, World, home};
 
@@ -44,8 +45,12 @@ impl World {
     fn unrest(&mut self) -> Lawful<Option<String>> {
         let Some(daemon) = &self.daemon else { return Ok(Some("no daemon runs".to_owned())) };
         let node = daemon.core.node();
-        let told = node.ledger().unit(&UnitName::main());
-        let held_by_person = !told.wanted || told.suspended;
+        let is_held = |unit: &UnitName| {
+            let told = node.ledger().unit(unit);
+            !told.wanted || told.suspended
+        };
+        // Who lives and dies with main, is held with it.
+        let held_by_person = is_held(&UnitName::main()) || is_held(&partner());
         for entry in node.ledger().entries().filter(|entry| !entry.is_over()) {
             let other = |other: &Entry| other.plan.id != entry.plan.id && other.is_in_window();
             let waits_behind = !entry.is_in_window() && node.ledger().entries().any(other);
@@ -66,6 +71,10 @@ impl World {
             UnitState::Up | UnitState::Ready => {
                 let complete = matches!(aside.state(&current)?, State::Complete(_));
                 let readable = aside.format().map_err(home::unexpected)? <= program.level;
+                let partner = node.unit_view(&partner());
+                if let Some(left) = partner.filter(|it| !matches!(it.state, UnitState::Up | UnitState::Ready)) {
+                    return Ok(Some(format!("main runs, and its partner is {:?}", left.state)));
+                }
                 Ok((!complete || !readable).then(|| format!("{program} runs on what it must not run on")))
             }
             UnitState::Parked => Ok(view.parked.is_none().then(|| "main is parked without a reason".to_owned())),

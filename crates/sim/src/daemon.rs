@@ -208,11 +208,13 @@ impl World {
             match effect {
                 Effect::Launch { unit, run, occasion } => {
                     self.check_launch(&unit, ledger)?;
+                    self.check_launch_of_pair(&unit)?;
                     self.check_occasion(&unit, &occasion)?;
                     let wait_ms = self.unit_turn(&unit, 40);
                     self.later(wait_ms, Task::Launch { unit, run });
                 }
                 Effect::Stop { unit, run, rule } => {
+                    self.units.of(&unit).told_to_stop = run;
                     let wait_ms = self.unit_turn(&unit, 10);
                     self.later(wait_ms, Task::Stop { unit, run, rule });
                 }
@@ -257,7 +259,11 @@ impl World {
         self.note(format!("tells: {kind}"));
         match kind {
             EventKind::UnitBackingOff { unit, wait_ms, .. } | EventKind::UnitLooping { unit, wait_ms, .. } => {
-                self.units.of(unit).not_before_ms = self.true_ms + wait_ms;
+                let not_before_ms = self.true_ms + wait_ms;
+                self.units.of(unit).not_before_ms = not_before_ms;
+                if let Some(other) = self.other_of(unit) {
+                    self.units.of(&other).not_before_ms = not_before_ms;
+                }
             }
             EventKind::StepStarted { step: Step::Start, direction: Direction::Forward, .. }
             | EventKind::StepStarted { step: Step::Stop, direction: Direction::Backward, .. } => self.units.forgive(),
@@ -275,7 +281,10 @@ impl World {
                 let height = |entry: &Entry| AfterUpgrade { height: entry.plan.trigger.height() };
                 self.known.after_upgrade = entry.map(height);
             }
-            EventKind::UnitStarted { unit, .. } if unit.is_main() => self.known.after_upgrade = None,
+            // One that was told to stop before it ran has shown nothing.
+            EventKind::UnitStarted { unit, run, .. } if unit.is_main() && self.units.of(unit).told_to_stop != *run => {
+                self.known.after_upgrade = None;
+            }
             _ => {}
         }
         let name = match kind {

@@ -18,6 +18,8 @@ use crate::{Lawful, Nature, Program, Violation};
 
 const HOME: &str = "/home/node";
 const CONFIG: &str = include_str!("omnivisor.toml");
+/// What some nodes have besides: a unit that lives and dies with main.
+const PARTNER: &str = include_str!("partner.toml");
 /// Releases there are programs for.
 pub(crate) const LEVELS: u64 = 6;
 
@@ -40,8 +42,8 @@ pub(crate) fn unexpected(error: impl std::fmt::Display) -> Violation {
 }
 
 impl Home {
-    /// A home with one release, which never ran.
-    pub fn new(random: &mut Random, clock: SimClock) -> Lawful<Self> {
+    /// A home with one release, which never ran. Main of some has a partner.
+    pub fn new(random: &mut Random, clock: SimClock, has_partner: bool) -> Lawful<Self> {
         let disk = SimDisk::new(random.number());
         disk.set_can_reflink(random.chance(1, 2));
         disk.set_can_exchange(random.chance(2, 3));
@@ -54,7 +56,10 @@ impl Home {
         disk.make_directory(Path::new("/home/node/releases"), 0o755).map_err(unexpected)?;
         let plant = |path: String, bytes: &[u8], mode| disk.plant(Path::new(&path), bytes, mode).map_err(unexpected);
         plant("/bin/sh".to_owned(), b"#!/bin/sh\n", 0o755)?;
-        plant(format!("{HOME}/omnivisor.toml"), CONFIG.as_bytes(), 0o644)?;
+        let together = ("[unit.main]\n", "[unit.main]\ntogether = \"pair\"\n");
+        let paired = || CONFIG.replacen(together.0, together.1, 1) + PARTNER;
+        let config = if has_partner { paired() } else { CONFIG.to_owned() };
+        plant(format!("{HOME}/omnivisor.toml"), config.as_bytes(), 0o644)?;
         plant(format!("{HOME}/config/key.json"), b"secret", 0o600)?;
         plant(format!("{HOME}/bin/helper"), b"#!/bin/sh\n", 0o755)?;
         for (level, nature) in (0..).zip(&natures).skip(1) {

@@ -9,6 +9,7 @@ use ov_types::record::Outcome;
 use ov_types::{AfterUpgrade, Height, Lasting, Occasion, PlanId, Problem, Step, Trigger, UnitName};
 use ov_vault::OnDisk;
 
+use crate::pair::partner;
 use crate::{Home, Lawful, Program, Violation, World, home};
 
 /// What the world remembers of itself, without looking at the disk.
@@ -74,7 +75,7 @@ impl Known {
 
 /// Whether a folded ledger is the one that was.
 fn same(before: &Ledger, folded: &Ledger) -> bool {
-    let units = [UnitName::main(), helper()];
+    let units = [UnitName::main(), helper(), partner()];
     let same_unit = |unit: &UnitName| {
         let (mut before, folded) = (before.unit(unit), folded.unit(unit));
         if folded.failing.is_none() {

@@ -11,6 +11,7 @@ mod hands;
 mod home;
 pub mod law;
 mod orders;
+mod pair;
 mod process;
 mod program;
 mod schedule;

@@ -113,7 +113,9 @@ impl World {
     }
 
     fn order_unit(&mut self) -> Lawful {
+        let other = self.other_of(&UnitName::main()).filter(|_| self.random.chance(1, 3));
         let unit = if self.random.chance(3, 4) { UnitName::main() } else { helper() };
+        let unit = other.unwrap_or(unit);
         match self.random.below(9) {
             0 => self.tell("stop", Order::Stop(unit)),
             1..=3 => self.tell("start", Order::Start(unit)),

@@ -75,10 +75,14 @@ impl World {
     pub(crate) fn end_process(&mut self, unit: &UnitName, status: ExitStatus) -> Lawful {
         let true_ms = self.true_ms;
         let here = self.units.of(unit);
-        let Some(Process { run, launched_ms, leaves_behind, .. }) = here.process.take() else { return Ok(()) };
+        let Some(Process { run, launched_ms, leaves_behind, ending, .. }) = here.process.take() else { return Ok(()) };
         here.ended = Some((status, true_ms.saturating_sub(launched_ms)));
+        here.settled = ending;
         here.leftover = leaves_behind;
         let shim = here.shim;
+        if !ending {
+            self.note_fall(unit);
+        }
         self.note(format!("{unit} run {run} ended: {status}"));
         if leaves_behind {
             let wait_ms = 50 + self.random.below(1_500);

@@ -121,7 +121,8 @@ impl World {
 
     fn lose_shim(&mut self) -> Lawful {
         let names = self.units.names();
-        let unit = names[usize::from(self.random.chance(1, 2)).min(names.len() - 1)].clone();
+        let among = u64::try_from(names.len()).unwrap_or(1);
+        let unit = names[usize::try_from(self.random.below(among)).unwrap_or(0)].clone();
         let here = self.units.of(&unit);
         if !here.shim {
             return Ok(());
@@ -131,12 +132,15 @@ impl World {
         self.note(format!("the shim of {unit} dies"));
         if occupied {
             self.tally.count("unit.orphaned");
+            self.note_fall(&unit);
         }
         self.report(unit, UnitReport::Lost)
     }
 
     fn crash_process(&mut self) {
-        if let Some(pid) = self.units.of(&UnitName::main()).process.as_ref().map(|process| process.pid) {
+        let other = self.other_of(&UnitName::main()).filter(|_| self.random.chance(1, 2));
+        let unit = other.unwrap_or_else(UnitName::main);
+        if let Some(pid) = self.units.of(&unit).process.as_ref().map(|process| process.pid) {
             self.plan(0, Event::Process(pid, Deed::Exits(2)));
         }
     }

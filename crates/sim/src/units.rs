@@ -39,6 +39,10 @@ pub(crate) struct Unit {
     pub(crate) leftover: bool,
     /// How its last run ended, and for how long it ran.
     pub(crate) ended: Option<(ExitStatus, u64)>,
+    /// It was told to.
+    pub(crate) settled: bool,
+    /// The last launch that a daemon wanted stopped.
+    pub(crate) told_to_stop: RunId,
     /// Not to be launched before this time, as somebody was told.
     pub(crate) not_before_ms: u64,
 }
@@ -58,11 +62,20 @@ impl Unit {
             (Some(process), true) => {
                 let age_ms = true_ms.saturating_sub(process.launched_ms);
                 let since = Moment { monotonic_ms: now.monotonic_ms.saturating_sub(age_ms), ..now };
-                Found::Running { run, pid: process.pid, since }
+                if process.ending {
+                    Found::Stopping { run, pid: Some(process.pid), since }
+                } else {
+                    Found::Running { run, pid: process.pid, since }
+                }
             }
             (None, _) if run == RunId(0) => Found::Nothing,
+            (None, true) if self.leftover && self.settled => {
+                let since = now;
+                Found::Stopping { run, pid: None, since }
+            }
             (None, true) if self.leftover => Found::Ending { run, status: self.ended.map(|(status, _)| status) },
             (None, _) => match self.ended {
+                Some((status, _)) if self.settled => Found::Stopped { run, status: Some(status) },
                 Some((status, ran_ms)) => Found::Ended { run, status: Some(status), ran_ms: Some(ran_ms) },
                 // It went down with the machine.
                 None => Found::Stopped { run, status: None },
@@ -107,7 +120,8 @@ impl Units {
             return Err(Violation::new(format!("run {} of {name} was launched beside run {}", process.run, unit.run)));
         }
         let process = Process { pid, ..process.clone() };
-        *unit = Unit { shim: true, run: process.run, process: Some(process), ..Unit::default() };
+        let told_to_stop = unit.told_to_stop;
+        *unit = Unit { shim: true, run: process.run, process: Some(process), told_to_stop, ..Unit::default() };
         Ok(pid)
     }
 
@@ -119,7 +133,7 @@ impl Units {
     /// The power goes: what the shims wrote down about the last runs is there, and what ran has no end.
     pub(crate) fn lose_power(&mut self) {
         for unit in self.units.values_mut() {
-            *unit = Unit { run: unit.run, ended: unit.ended, ..Unit::default() };
+            *unit = Unit { run: unit.run, ended: unit.ended, settled: unit.settled, ..Unit::default() };
         }
     }
 

@@ -9,6 +9,7 @@ use ov_types::{Moment, RunId, StopRule, UnitName};
 
 use crate::daemon::{Daemon, Job, Proof};
 use crate::law::Known;
+use crate::pair::{Fall, has_partner};
 use crate::process::{Deed, Foretold, Gate};
 use crate::schedule::Schedule;
 use crate::units::Units;
@@ -67,6 +68,8 @@ pub struct World {
     /// The one of them that the node itself tells of, as long as it runs and has not come there.
     pub(crate) foretold: Option<Foretold>,
     pub(crate) known: Known,
+    /// What a fall of one asks of the other.
+    pub(crate) fall: Option<Fall>,
     /// A fault that waits for an operation of the disk.
     pub(crate) armed: Option<(u64, Fault)>,
     pub(crate) segment_bytes_max: u64,
@@ -82,7 +85,7 @@ impl World {
     pub fn new(seed: u64) -> Lawful<Self> {
         let mut random = Random::new(seed);
         let clock = SimClock::new(Moment { monotonic_ms: 50_000, wall_ms: 1_700_000_000_000 });
-        let home = Home::new(&mut random, clock)?;
+        let home = Home::new(&mut random, clock, has_partner(seed))?;
         let segment_bytes_max = if random.chance(1, 2) { 20_000 } else { 1 << 20 };
         let mut units = Units::default();
         for unit in home.shape.units.keys() {
@@ -100,6 +103,7 @@ impl World {
             gates: Vec::new(),
             foretold: None,
             known: Known::default(),
+            fall: None,
             armed: None,
             segment_bytes_max,
             told_to_exit: false,
@@ -217,6 +221,7 @@ impl World {
     /// What follows at once from what just happened: deaths, and a look after the laws.
     pub(crate) fn settle(&mut self) -> Lawful {
         self.meet_fault();
+        self.check_fall()?;
         self.check_disk()
     }
 }

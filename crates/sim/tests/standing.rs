@@ -22,7 +22,7 @@ struct Daemon {
 impl Daemon {
     fn new() -> Self {
         let clock = SimClock::new(Moment { monotonic_ms: 50_000, wall_ms: 1_700_000_000_000 });
-        let home = Home::new(&mut Random::new(1), clock).unwrap();
+        let home = Home::new(&mut Random::new(1), clock, false).unwrap();
         ov_daemon::tidy_up::tidy_up(&home.disk, &home.clock, &home.shape).unwrap();
         let directory = home.shape.layout.journal();
         ov_sys::durable::make_directories(&home.disk, &home.shape.layout.state, 0o700).unwrap();

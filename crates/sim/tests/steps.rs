@@ -42,7 +42,7 @@ fn plan(home: &Home) -> Plan {
 /// A node at height 7 that ran v1.
 fn home(seed: u64) -> Home {
     let clock = SimClock::new(Moment { monotonic_ms: 50_000, wall_ms: 1_700_000_000_000 });
-    let mut home = Home::new(&mut Random::new(seed), clock.clone()).unwrap();
+    let mut home = Home::new(&mut Random::new(seed), clock.clone(), false).unwrap();
     home.natures[2] = Nature::Raising;
     let plant = |name: &str, bytes: &[u8]| home.disk.plant(&home.data(name), bytes, 0o600).unwrap();
     plant("sign_state.json", SIGNED);

@@ -89,6 +89,20 @@ impl Node {
         }
     }
 
+    /// Before it is forgotten that a unit failed: those that live and die with it go down all the same.
+    pub(super) fn take_partners_down(&mut self, name: &UnitName) {
+        let Some((rules, unit)) = self.settings.units.get(name).zip(self.units.get(name)) else { return };
+        if !unit.awaits_judgement() || unit.has_finished(rules) {
+            return;
+        }
+        let others: Vec<UnitName> = self.partners(name).map(|(other, ..)| other.clone()).collect();
+        for other in others {
+            if let Some(unit) = self.units.get_mut(&other) {
+                unit.stop_for_restart();
+            }
+        }
+    }
+
     /// Those whose work is done are launched once more with the others of a group that is down.
     pub(super) fn wake_rested(&mut self) {
         let is_waking = |node: &Self, name: &UnitName, unit: &Unit| {

@@ -96,6 +96,9 @@ impl Node {
         let standing_ms = self.pace.standing_ms();
         let has_stood = |moved: u64| self.now.monotonic_ms.saturating_sub(moved) >= standing_ms;
         let stands_there = self.height.is_some_and(|(height, moved)| height >= told && has_stood(moved));
+        if came_there {
+            self.take_partners_down(&main);
+        }
         let Some((rules, unit)) = self.settings.units.get(&main).zip(self.units.get_mut(&main)) else { return };
         if came_there && unit.is_down() {
             unit.excuse(rules);

@@ -86,6 +86,7 @@ impl Node {
 
     /// What a unit did counts no longer, except for an end after which a person has to look, and nobody did yet.
     pub(super) fn give_fresh_chance(&mut self, name: &UnitName) {
+        self.take_partners_down(name);
         let rules = self.rules_of(name);
         if let Some((unit, rules)) = self.units.get_mut(name).zip(rules) {
             unit.give_fresh_chance(&rules);

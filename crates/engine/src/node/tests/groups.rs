@@ -88,6 +88,7 @@ impl Pair {
             exited: false,
         };
         pair.give(Input::Found(BTreeMap::new()));
+        pair.give(Input::Consulted);
         assert_eq!(std::mem::take(&mut pair.launched), both(), "both are launched at once");
         pair
     }
@@ -444,6 +445,27 @@ fn both_that_ended_while_nobody_watched_are_one_failure() {
     }
     pair.pass();
     assert_eq!(pair.launched(), both());
+}
+
+/// A fall that is forgotten before it was judged: the other one goes down all the same.
+#[test]
+fn a_forgotten_fall_is_one_still() {
+    for unit in both() {
+        let mut settings = pair_settings();
+        settings.has_scouts = true;
+        let mut pair = Pair::with(settings);
+        pair.processes.insert(unit.clone(), Process::None);
+        let run = pair.run_of(&unit);
+        pair.ended.insert(unit.clone(), Found::Ended { run, status: CODE, ran_ms: Some(10) });
+        let ledger = Ledger::fold(&pair.journal).unwrap();
+        pair.node = Node::new(EngineSettings { lifetime: Lifetime::Main, ..pair.settings.clone() }, ledger);
+        let found = Found::Running { run: pair.run_of(&other(&unit)), pid: 7, since: pair.now };
+        pair.give(Input::Found(BTreeMap::from([(unit.clone(), pair.ended[&unit].clone()), (other(&unit), found)])));
+        assert_eq!((pair.stopped(), pair.launched()), (vec![other(&unit)], vec![]));
+        pair.give(Input::Consulted);
+        pair.end(&other(&unit), CODE);
+        assert_eq!((pair.launched(), pair.failures()), (both().to_vec(), 0));
+    }
 }
 
 /// The daemon is killed at every point of a fall, and the next one goes on from there.
