@@ -236,6 +236,10 @@ fn the_data_node_is_asked_with_its_own_home_and_no_other_words() {
             "start --home /datanode",
             "network-history latest-history-segment --output=json --home /datanode --output json",
         ),
+        (
+            "start --home=/datanode --log /x/datanode.log",
+            "network-history latest-history-segment --output=json --home=/datanode --output json",
+        ),
         ("start --home datanode", "network-history latest-history-segment --output=json --home datanode --output json"),
         (
             "--home /d datanode start",
