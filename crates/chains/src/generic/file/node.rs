@@ -292,7 +292,8 @@ pub(crate) struct Scouts {
     pub(crate) schedule: Option<Schedule>,
     /// A map of all releases of the chain, for a node that goes through its history: `chain.json` or `versions.json` of the
     /// chain registry, or TOML with `[[versions]]` that have `name`, `height` and perhaps `binaries`. Those ahead of the
-    /// release that runs are plans: each is gone to when the node halts at its height, or is seen there.
+    /// release that runs are plans: each is gone to when the node halts at its height, by itself or told
+    /// to, or is seen there.
     pub(crate) version_map: Option<VersionMap>,
 }
 
