@@ -515,7 +515,8 @@ pub enum Scout {
         question: PlanQuestion,
         /// How often.
         every_ms: u64,
-        /// How often once it has told a plan: where its answer is what tells that the node halted.
+        /// How often once it has told a plan, and while it does not answer: where its answer is what tells that the node
+        /// halted.
         planned_every_ms: u64,
         /// How long one answer may take.
         timeout_ms: u64,

@@ -86,12 +86,13 @@ async fn ask_again_and_again(scout: Arc<Scout>, messages: mpsc::Sender<Message>)
     let (mut silent_since, mut is_told, mut wait_ms) = (Instant::now(), false, 0);
     loop {
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-        wait_ms = *every_ms;
+        // Who does not answer yet may have something urgent to say.
+        wait_ms = *planned_every_ms;
         match service::ask(question, rules.names, Duration::from_millis(*timeout_ms)).await {
             Ok(said) => {
                 silent_since = Instant::now();
-                if matches!(said.plan, Told::Plan(_)) {
-                    wait_ms = *planned_every_ms;
+                if !matches!(said.plan, Told::Plan(_)) {
+                    wait_ms = *every_ms;
                 }
                 if messages.send(Message::Answered(Arc::clone(&scout), said)).await.is_err() {
                     return;

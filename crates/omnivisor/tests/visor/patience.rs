@@ -58,7 +58,7 @@ for_both_flavours! {
         node.wait_for_line("ready for the upgrade at height 30");
         let old = node.core_pid();
         let ready = Instant::now();
-        wait_until("the old core to have ended", || fs::read_link(format!("/proc/{}/exe", old)).is_err());
+        wait_until("the old core to have ended", || fs::read_link(format!("/proc/{old}/exe")).is_err());
         // It may have been ready for a moment before it was seen.
         assert!(ready.elapsed() >= Duration::from_millis(1_500), "{:?}", ready.elapsed());
         node.wait_for_blocks_of("v0.2.0");
