@@ -64,3 +64,10 @@ fn every_fault_of_cosmovisor_is_shown_right_by_a_test() {
     assert_eq!(numbers(&rows), (1..=33).collect::<Vec<_>>());
     assert!(rows.iter().all(|row| !named(row).is_empty()), "a fault has no test");
 }
+
+#[test]
+fn every_fault_of_visor_is_shown_right_by_a_test() {
+    let rows = rows("docs/guides/vega-faults.md");
+    assert_eq!(numbers(&rows), (1..=12).collect::<Vec<_>>());
+    assert!(rows.iter().all(|row| !named(row).is_empty()), "a fault has no test");
+}
