@@ -21,7 +21,7 @@ const CASES: [Case; 26] = [
     ("GET /v1/releases", |client| client.releases().map(drop)),
     ("POST /v1/releases", |client| {
         let (name, source) = (release(), "/srv/v1".to_owned());
-        client.stage_release(&NewRelease { name, source, sha256: None }).map(drop)
+        client.stage_release(&NewRelease { name, source: Some(source), sha256: None }).map(drop)
     }),
     ("DELETE /v1/releases/{name}", |client| client.remove_release(&release()).map(drop)),
     ("GET /v1/snapshots", |client| client.snapshots().map(drop)),
