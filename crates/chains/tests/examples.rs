@@ -118,7 +118,7 @@ fn a_node_of_the_cosmos_sdk_needs_its_program_and_may_have_more() {
 fn helpers_wait_for_each_other() {
     let node = example("helpers.toml");
     let after = |name: &str| node.engine.units[&unit(name)].after.clone();
-    let ready = |name: &str, bound| StartAfter { unit: unit(name), when: StartWhen::Ready, bound };
+    let ready = |name: &str, bound| StartAfter { unit: unit(name), when: StartWhen::Ready, bound, down_first: true };
     assert_eq!(after("main"), [ready("database", false)]);
     assert_eq!(after("indexer"), [ready("main", true)]);
     assert_eq!(node.engine.units[&unit("database")].stop.signal, 2);

@@ -95,6 +95,9 @@ pub struct StartAfter {
     pub when: StartWhen,
     /// Whether this one is stopped when the other goes down.
     pub bound: bool,
+    /// Whether the other is told to stop only once this one is down; otherwise both are told at once.
+    #[serde(default = "yes")]
+    pub down_first: bool,
 }
 
 /// How a unit is stopped.

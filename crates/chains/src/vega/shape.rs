@@ -317,7 +317,8 @@ fn engine(settings: &Settings, run_config: &RunConfig) -> EngineSettings {
         when_unhealthy: if is_core { WhenUnhealthy::End } else { WhenUnhealthy::Tell },
     };
     let core = (main.clone(), rules(true, Vec::new()));
-    let after = vec![StartAfter { unit: main, when: StartWhen::Up, bound: false }];
+    // The core asks the data node's history before its launch; both are told to end at once.
+    let after = vec![StartAfter { unit: main, when: StartWhen::Up, bound: false, down_first: false }];
     let data_node = data_node(run_config).map(|(name, _)| (name, rules(false, after)));
     EngineSettings {
         units: std::iter::once(core).chain(data_node).collect(),

@@ -156,7 +156,7 @@ impl Node {
         let would_stop = !may_run && !self.hurry && self.units.get(name).is_some_and(Unit::is_running);
         let waits_for_helpers = would_stop
             && self.settings.units.iter().any(|(other, other_rules)| {
-                let depends = other_rules.after.iter().any(|after| after.unit == *name);
+                let depends = other_rules.after.iter().any(|after| after.down_first && after.unit == *name);
                 let down = self.units.get(other).is_none_or(Unit::is_down);
                 depends && !down && !self.may_run(other, other_rules)
             });

@@ -204,7 +204,9 @@ fn limit(resource: &str, value: &LimitValue) -> Option<LimitShape> {
 fn conditions(unit: &Unit) -> Vec<StartAfter> {
     let of = |list: &BTreeMap<String, StartWhen>, bound: bool| -> Vec<StartAfter> {
         let name = |name: &String| UnitName::new(name.as_str()).ok();
-        list.iter().filter_map(|(unit, when)| Some(StartAfter { unit: name(unit)?, when: *when, bound })).collect()
+        list.iter()
+            .filter_map(|(unit, when)| Some(StartAfter { unit: name(unit)?, when: *when, bound, down_first: true }))
+            .collect()
     };
     [of(&unit.after, false), of(&unit.with, true)].concat()
 }

@@ -1,7 +1,10 @@
 //! Two units that live and die together: every way in which one goes down, and what becomes of the other.
 
 use super::*;
-use ov_types::{BackOff, CrashLoop, GroupName, RestartPolicy, StopRule, UnitRules, WhenLooping, WhenUnhealthy};
+use ov_types::{
+    BackOff, CrashLoop, GroupName, RestartPolicy, StartAfter, StartWhen, StopRule, UnitRules, WhenLooping,
+    WhenUnhealthy,
+};
 
 const DELAY_MS: u64 = 5_000;
 const CODE: Option<ExitStatus> = Some(ExitStatus::Code(1));
@@ -89,7 +92,9 @@ impl Pair {
         };
         pair.give(Input::Found(BTreeMap::new()));
         pair.give(Input::Consulted);
-        assert_eq!(std::mem::take(&mut pair.launched), both(), "both are launched at once");
+        let mut launched = pair.launched();
+        launched.sort();
+        assert_eq!(launched, both(), "both are launched at once");
         pair
     }
 
@@ -370,6 +375,23 @@ fn a_shutdown_gives_each_its_own_grace() {
         pair.end(&unit, CODE);
     }
     assert!(pair.exited && pair.node.farewell() == crate::Farewell::Told);
+}
+
+#[test]
+fn one_that_is_launched_after_the_other_is_told_to_stop_before_it_or_at_once_with_it() {
+    for down_first in [true, false] {
+        let mut settings = pair_settings();
+        let after = StartAfter { unit: main(), when: StartWhen::Up, bound: false, down_first };
+        settings.units.get_mut(&data()).unwrap().after = vec![after];
+        let mut pair = Pair::with(settings);
+        pair.order(Order::Shutdown);
+        let expected = if down_first { vec![data()] } else { both().to_vec() };
+        assert_eq!(pair.stopped(), expected);
+        pair.end(&data(), CODE);
+        assert_eq!(pair.stopped(), if down_first { vec![main()] } else { vec![] });
+        pair.end(&main(), CODE);
+        assert!(pair.exited);
+    }
 }
 
 #[test]

@@ -45,7 +45,12 @@ fn a_try_that_is_due_and_must_wait_for_another_upgrade_wakes_nobody() {
 #[test]
 fn a_node_that_stands_still_while_its_helpers_stop_wakes_nobody() {
     let (main, helper) = (UnitName::main(), UnitName::new("helper").unwrap());
-    let after = vec![ov_types::StartAfter { unit: main.clone(), when: ov_types::StartWhen::Up, bound: false }];
+    let after = vec![ov_types::StartAfter {
+        unit: main.clone(),
+        when: ov_types::StartWhen::Up,
+        bound: false,
+        down_first: true,
+    }];
     let mut settings = settings();
     settings.units.insert(helper.clone(), ov_types::UnitRules { after, ..rules() });
     settings.stall = Some(StallPolicy { within_ms: 1_000, restart: true });
