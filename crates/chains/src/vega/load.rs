@@ -39,6 +39,8 @@ pub struct Home {
     pub standing: Standing,
     /// What that release says.
     pub run_config: RunConfig,
+    /// The home of the user that the core runs as, if the environment tells.
+    pub user_home: Option<PathBuf>,
     /// The address of the API where releases are asked for.
     pub github_api: String,
     /// What works, and should be looked at.
@@ -89,7 +91,8 @@ pub fn load(disk: &dyn Disk, home: &Path, environment: Environment<'_>) -> Resul
     remarks.warnings.extend(of_run_config.warnings);
     let github_api = environment(GITHUB_API).filter(|api| !api.is_empty());
     let github_api = github_api.unwrap_or_else(|| GITHUB_API_DEFAULT.to_owned());
-    Ok(Home { settings, layout, standing, run_config, github_api, warnings: remarks.warnings })
+    let user_home = environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    Ok(Home { settings, layout, standing, run_config, user_home, github_api, warnings: remarks.warnings })
 }
 
 /// What a release says, by its folder.

@@ -46,6 +46,8 @@ const PIN: &str = "--snapshot.load-from-block-height";
 /// As whom releases are asked for, if it is set.
 const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
 const SIGTERM: i32 = 15;
+/// Where the consensus engine has its home, of newer and of older versions, below that of its user.
+const CONSENSUS_HOMES: [&str; 2] = [".cometbft", ".tendermint"];
 
 impl Home {
     /// The home as if another release of it were the one that runs.
@@ -59,7 +61,7 @@ impl Home {
 /// The node of this home. Its processes start where the daemon did, and paths that are not absolute begin there.
 pub fn shape(disk: &dyn Disk, home: &Home, cwd: &Path) -> NodeShape {
     let Home { settings, run_config, .. } = home;
-    let consensus = Consensus::of(disk, run_config, cwd);
+    let consensus = Consensus::of(disk, home, cwd);
     let mut layout = home.layout.clone();
     if let Some(consensus) = &consensus {
         layout.data = consensus.home.join("data");
@@ -136,14 +138,24 @@ struct Consensus {
 }
 
 impl Consensus {
-    /// Where the core is told that it is. Its default is not known.
-    fn of(disk: &dyn Disk, run_config: &RunConfig, cwd: &Path) -> Option<Self> {
-        let arguments = run_config.core.args();
-        let home = cwd.join(flag_value(arguments, "--tendermint-home")?);
+    /// Where the core is told that it is, or where it has its place when nothing is said.
+    fn of(disk: &dyn Disk, home: &Home, cwd: &Path) -> Option<Self> {
+        let run_config = &home.run_config;
+        let told = flag_value(run_config.core.args(), "--tendermint-home").map(|told| cwd.join(told));
+        let home = told.or_else(|| Self::default_home(disk, home.user_home.as_deref()?))?;
         // The core has no flags for what stands in that file, and no variables.
         let launch = NodeLaunch { program: run_config.flavour.name, arguments: &[], environment: &|_| None };
         let config = cosmos::node_config_of(disk, &home, launch);
         Some(Self { home, config })
+    }
+
+    /// It depends on the engine's version, which nothing else tells: where there are both places, neither is meant.
+    fn default_home(disk: &dyn Disk, user_home: &Path) -> Option<PathBuf> {
+        let places = CONSENSUS_HOMES.map(|name| user_home.join(name));
+        let is_there =
+            |place: &PathBuf| cosmos::followed(disk, &place.join("config/config.toml")).is_ok_and(|it| it.is_some());
+        let mut there = places.into_iter().filter(is_there);
+        there.next().filter(|_| there.next().is_none())
     }
 }
 
@@ -480,5 +492,25 @@ mod tests {
             let expected = if expected.is_empty() { String::new() } else { format!("{PIN} {expected}") };
             assert_eq!(pinned(shape, occasion), expected, "{occasion:?}");
         }
+    }
+
+    #[test]
+    fn the_engines_own_place_is_looked_into_where_no_other_is_named_and_it_is_certain() {
+        let user = tempfile::tempdir().unwrap();
+        let (top, _) = node(&CORE.replace(", \"--tendermint-home\", \"tm\"", ""));
+        let environment = |name: &str| (name == "HOME").then(|| user.path().to_str().unwrap().to_owned());
+        let look = || {
+            let home = load(&RealDisk, &top.path().join("home"), &environment).unwrap();
+            shape(&RealDisk, &home, top.path()).layout.data
+        };
+        let make = |name: &str| {
+            std::fs::create_dir_all(user.path().join(name).join("config")).unwrap();
+            std::fs::write(user.path().join(name).join("config/config.toml"), "").unwrap();
+        };
+        let nowhere = look();
+        make(".tendermint");
+        assert_eq!(look(), user.path().join(".tendermint/data"));
+        make(".cometbft");
+        assert_eq!(look(), nowhere, "which one is meant is not known");
     }
 }
