@@ -12,6 +12,7 @@ mod visor {
     mod launches;
     mod patience;
     mod place;
+    mod processes;
     mod reload;
     mod settings;
     mod support;
