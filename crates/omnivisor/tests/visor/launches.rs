@@ -1,7 +1,7 @@
 //! What the processes are launched with, and what is asked of commands before.
 
+use fakenode::Profile;
 use fakenode::vega::Role;
-use fakenode::{Profile, lifecycle};
 use ov_testkit::wait_until;
 use serde_json::json;
 
@@ -10,15 +10,6 @@ use super::support::{Node, for_both_flavours, pinned_height};
 /// The heights that all launches of the core so far were pinned to.
 fn pins(node: &Node) -> Vec<Option<u64>> {
     node.launches(Role::Core).iter().map(pinned_height).collect()
-}
-
-/// Has the core crash once.
-fn crash(node: &Node) {
-    let crashes = || node.life("core").into_iter().filter(|step| *step == lifecycle::Step::Crashed).count();
-    let before = crashes();
-    node.tell(Role::Core, &json!({ "crash": true }));
-    wait_until("the end of the core", || crashes() > before);
-    node.tell(Role::Core, &json!({}));
 }
 
 for_both_flavours! {
@@ -30,7 +21,7 @@ for_both_flavours! {
         node.wait_for_blocks_of("v0.2.0");
         wait_until("the upgrade to be committed", || node.upgrades().contains("committed"));
         assert_eq!(pins(&node), [None, Some(30), Some(30)]);
-        crash(&node);
+        node.crash();
         wait_until("another launch", || node.launches(Role::Core).len() == 4);
         assert_eq!(pins(&node)[3], None);
         node.stop();
@@ -41,7 +32,7 @@ for_both_flavours! {
         let mut node = Node::with_data_node(flavour);
         node.start();
         node.wait_for_height(25);
-        crash(&node);
+        node.crash();
         wait_until("another launch", || pins(&node).len() == 2);
         let pinned = pins(&node)[1].unwrap();
         assert!(pinned >= 20 && pinned.is_multiple_of(10), "{pinned}");
@@ -64,7 +55,7 @@ for_both_flavours! {
         node.start();
         node.wait_for_height(37);
         wait_until("the history", || node.latest_segment() == Some(28));
-        crash(&node);
+        node.crash();
         wait_until("another launch", || pins(&node).len() == 2);
         assert_eq!(pins(&node)[1], Some(20), "28 is no snapshot, and 30 is above it");
         let home = node.path("vega").display().to_string();
@@ -80,7 +71,7 @@ for_both_flavours! {
         node.tell(Role::Core, &json!({ "max_height": 5 }));
         node.start();
         node.wait_for_height(5);
-        crash(&node);
+        node.crash();
         wait_until("another launch", || pins(&node).len() == 2);
         assert_eq!(pins(&node), [None, None]);
     }

@@ -3,21 +3,10 @@
 
 use std::fs;
 
-use fakenode::lifecycle;
 use fakenode::vega::Role;
 use ov_testkit::wait_until;
-use serde_json::json;
 
 use super::support::{Node, for_both_flavours};
-
-/// Has the core crash once.
-fn crash(node: &Node) {
-    let crashes = || node.life("core").into_iter().filter(|step| *step == lifecycle::Step::Crashed).count();
-    let before = crashes();
-    node.tell(Role::Core, &json!({ "crash": true }));
-    wait_until("the end of the core", || crashes() > before);
-    node.tell(Role::Core, &json!({}));
-}
 
 /// Whether the daemon took a changed configuration in.
 fn wait_for_reload(node: &Node, word: &str) {
@@ -33,7 +22,7 @@ for_both_flavours! {
         node.wait_for_height(5);
         node.configure(&[("maxNumberOfRestarts", "1")]);
         wait_for_reload(&node, "maxNumberOfRestarts");
-        crash(&node);
+        node.crash();
         wait_until("another launch", || node.launched(Role::Core).len() == 2);
         node.stop();
     }
@@ -51,7 +40,7 @@ for_both_flavours! {
             fs::rename(node.path("home/config.toml.new"), &config).unwrap();
             wait_for_reload(&node, key);
         }
-        crash(&node);
+        node.crash();
         wait_until("another launch", || node.launched(Role::Core).len() == 2);
         node.stop();
     }
@@ -62,7 +51,7 @@ for_both_flavours! {
         node.wait_for_height(5);
         fs::write(node.path("home/config.toml"), "maxNumberOfRestarts = [").unwrap();
         wait_for_reload(&node, "OV-VEG-001");
-        crash(&node);
+        node.crash();
         wait_until("another launch", || node.launched(Role::Core).len() == 2);
         assert!(node.is_running());
     }
@@ -73,7 +62,7 @@ for_both_flavours! {
         node.wait_for_height(5);
         node.core_words.extend(["--block-ms".to_owned(), "21".to_owned()]);
         fs::write(node.path("home/genesis/run-config.toml"), node.run_config("genesis")).unwrap();
-        crash(&node);
+        node.crash();
         wait_until("another launch", || node.launches(Role::Core).len() == 2);
         let words: Vec<String> = node.launches(Role::Core).iter().map(|launch| launch.arguments.join(" ")).collect();
         assert!(!words[0].contains("--block-ms 21") && words[1].contains("--block-ms 21"), "{words:?}");

@@ -294,6 +294,15 @@ impl Node {
         self.launches(role).into_iter().map(|launch| launch.version).collect()
     }
 
+    /// Has the core crash once.
+    pub(super) fn crash(&self) {
+        let crashes = || self.life("core").into_iter().filter(|step| *step == lifecycle::Step::Crashed).count();
+        let before = crashes();
+        self.tell(Role::Core, &serde_json::json!({ "crash": true }));
+        wait_until("the end of the core", || crashes() > before);
+        self.tell(Role::Core, &serde_json::json!({}));
+    }
+
     /// The process of the core that was launched last.
     pub(super) fn core_pid(&self) -> u32 {
         lifecycle::read(&self.witness().join("core")).unwrap().last().unwrap().pid
