@@ -218,8 +218,8 @@ pub fn understand(
 /// release it ran must not run any more.
 pub(super) fn halted_before_it_said_so(scout: &Scout, known: &Known) -> Option<Input> {
     let Scout::Asked { question: question @ PlanQuestion::JsonRpc { .. }, on_failure, .. } = scout else { return None };
-    let is_down = matches!(known.main, MainSeen::NotYet | MainSeen::EndedItself { .. } | MainSeen::Stopped);
-    let at = known.at_rest.map(|at_rest| at_rest.at_least).or(known.height).filter(|_| is_down)?;
+    let at = known.at_rest.map(|at_rest| at_rest.at_least).or(known.height);
+    let at = at.filter(|_| known.main != MainSeen::Runs)?;
     let address = question.shown();
     let named = known.named.iter().find(|named| {
         let is_here = matches!(&named.origin, Origin::Service { address: there, .. } if *there == address);
