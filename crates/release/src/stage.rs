@@ -164,7 +164,18 @@ pub(crate) fn what_lies_there(disk: &dyn Disk, layout: &Layout, directory: &Path
     };
     let file = directory.join(file);
     let is_there = durable::exists(disk, &file).at("look at", &file)?;
-    Ok(if is_there { Remains::Foreign } else { Remains::Unfinished })
+    Ok(if is_there || holds_directories(disk, directory)? { Remains::Foreign } else { Remains::Unfinished })
+}
+
+/// Releases may lie among other things. What was fetched and not finished is files side by side; data of a node never is.
+fn holds_directories(disk: &dyn Disk, directory: &Path) -> Result<bool, ReleaseError> {
+    for name in disk.list(directory).at("list", directory)? {
+        let path = directory.join(name);
+        if disk.facts(&path).at("look at", &path)?.is_some_and(|facts| facts.kind != Kind::File) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Gives a directory another name, and says which.

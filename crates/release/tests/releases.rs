@@ -97,6 +97,10 @@ fn what_somebody_began_in_the_place_of_a_release_is_moved_aside() {
     }
     begun("v2", "run.toml");
     assert!(matches!(stage(&disk, &layout, &request("v2")), Err(ReleaseError::Foreign { .. })), "it may be a release");
+    // The data of a node, say, which lies beside its releases.
+    begun("data/blocks.db", "1.sst");
+    assert!(matches!(stage(&disk, &layout, &request("data")), Err(ReleaseError::Foreign { .. })));
+    assert!(disk.read(Path::new("/home/releases/data/blocks.db/1.sst"), 100).is_ok());
 }
 
 fn directory(version: &str, program: &str) -> StageRequest {
